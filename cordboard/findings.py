@@ -1,0 +1,67 @@
+"""What a check has to say: a rule, a severity, a place and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How bad a finding is; only errors stop a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault of a document.
+
+    Attributes:
+        rule: stable id of the rule, such as `chain/cycle`.
+        message: what is wrong, in one sentence.
+        path: dotted path inside the document, such as `actions.enrich.inputs.id`.
+        file: the file's path as the caller named it.
+        line: 1-based line, or None where the place has no line of its own.
+        hint: how to mend it.
+        severity: error or warning.
+    """
+
+    rule: str
+    message: str
+    path: str = ""
+    file: str = ""
+    line: int | None = None
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part)
+        where = f"{place}: " if place else ""
+        inside = f"{self.path}: " if self.path else ""
+        hint = f"\n    {self.hint}" if self.hint else ""
+        return f"{where}{self.severity} [{self.rule}] {inside}{self.message}{hint}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as a JSON object."""
+        return asdict(self)
+
+
+def errors_in(findings: list[Finding] | tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings that stop a run."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Known names that are spelled like this one, best first, at most three; only such as are safe to print."""
+    candidates = [other for other in islice(known, 1000) if len(other) <= 64 and other.isprintable()]
+    return tuple(get_close_matches(name[:64], candidates, n=3, cutoff=0.6))
+
+
+def did_you_mean(names: tuple[str, ...]) -> str:
+    """A hint that offers the near names; empty where there are none."""
+    return f"Did you mean {' or '.join(names)}?" if names else ""

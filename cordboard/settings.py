@@ -1,0 +1,81 @@
+"""What can be set from the environment, with defaults; read once, handed on as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from cordboard.errors import BadCall
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one run. Each has an environment variable: `CORDBOARD_` and the field's name in capitals.
+
+    Attributes:
+        home: folder for everything a run writes.
+        ledger_url: SQLAlchemy URL of the ledger; empty means SQLite inside `home`.
+        tenant: whose effects these are; part of every ledger key.
+        retry_attempts: sends of one call at the most, the first included.
+        retry_total_seconds: time that one call may spend on its attempts and the waits between them.
+        retry_after_max_seconds: the longest `Retry-After` that is obeyed; a longer one ends the call.
+        in_flight: calls open at once.
+        calls_per_second: calls started a second; 0 means no limit of our own.
+        body_max_bytes: largest reply that is read, plain and after decompression.
+        webhook_url: where status webhooks go; empty means nowhere.
+        webhook_secret: signs them, in the Standard Webhooks form `whsec_<base64>`.
+        webhook_flush_seconds: how long the end of a run waits for webhooks that are still on their way.
+    """
+
+    home: Path = Path(".cordboard")
+    ledger_url: str = ""
+    tenant: str = "default"
+    retry_attempts: int = 4
+    retry_total_seconds: float = 60.0
+    retry_after_max_seconds: float = 60.0
+    in_flight: int = 20
+    calls_per_second: float = 0.0
+    body_max_bytes: int = 8 * 1024 * 1024
+    webhook_url: str = ""
+    webhook_secret: str = field(default="", repr=False)
+    webhook_flush_seconds: float = 5.0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Reads every `CORDBOARD_*` variable that this class knows.
+
+        Raises:
+            BadCall: a variable holds something that its type cannot take; all such variables are named.
+        """
+        found: dict[str, object] = {}
+        faults: list[str] = []
+        for item in fields(cls):
+            raw = environ.get(f"CORDBOARD_{item.name.upper()}")
+            if raw is None or raw == "":
+                continue
+            kind = type(getattr(_DEFAULTS, item.name))
+            try:
+                found[item.name] = _read(kind, raw)
+            except ValueError as error:
+                faults.append(f"CORDBOARD_{item.name.upper()} is {raw!r}: {error}")
+        if faults:
+            raise BadCall("\n".join(faults))
+        return cls(**found)  # type: ignore[arg-type]
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's URL, with the default filled in."""
+        return self.ledger_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'ledger.db'}"
+
+
+def _read(kind: type, raw: str) -> object:
+    if kind is int or kind is float:
+        number = kind(raw)
+        if not 0 <= number < float("inf"):
+            raise ValueError("it must be zero or more")
+        return number
+    return Path(raw) if issubclass(kind, Path) else raw
+
+
+_DEFAULTS = Settings()
