@@ -1,0 +1,195 @@
+"""The changes that callers ask the ledger for, and the rules under which each is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cordboard.errors import RunBusy, SameIdOtherBody, StaleOwner, WrongState
+from cordboard.jsontext import dump_json
+from cordboard.records.effects import Effect, EffectState, Message, may_move
+from cordboard.records.owner import Owner
+from cordboard.records.page import Page, RunId, iso
+
+HELD, RELEASED = "held", "released"
+LEASE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Takes a run: a new epoch, so that every earlier owner's writes are refused from now on."""
+
+    run_id: RunId
+    kind: str
+    owner: Owner
+    lease_seconds: float = LEASE_SECONDS
+    effect_key: None = field(default=None, init=False)
+
+    def apply(self, page: Page) -> int:
+        """Returns the new epoch.
+
+        Raises:
+            RunBusy: the run is held by a live process of this host, or by another host whose lease has not passed.
+        """
+        row = page.runs.get(self.run_id)
+        if row and row["state"] == HELD:
+            self._refuse_live(Owner.parse(row["owner"]), row["lease_until"], row["updated_at"], page.now)
+        epoch = row["epoch"] + 1 if row else 1
+        page.put_run(
+            self.run_id, kind=self.kind, epoch=epoch, owner=str(self.owner),
+            lease_until=page.now + self.lease_seconds, state=HELD,
+        )  # fmt: skip
+        detail = {"epoch": epoch, "owner": str(self.owner), "kind": self.kind, "after": row and row["state"]}
+        page.record(self.run_id, "run.claimed", self.run_id[1], dump_json(detail))
+        return epoch
+
+    def _refuse_live(self, holder: Owner, lease_until: float, seen: str, now: float) -> None:
+        who = f"run {self.run_id[1]!r} is held by process {holder.pid} on {holder.host}, last heard of at {seen}"
+        if holder.is_here():
+            if holder.is_alive():
+                raise RunBusy(f"{who}. Wait for it, or end that process.")
+        elif lease_until > now:
+            raise RunBusy(f"{who}. Its lease ends at {iso(lease_until)} unless it is renewed; try again then.")
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """What every write of a run's owner carries: the run, and the epoch in which it was claimed."""
+
+    run_id: RunId
+    epoch: int
+
+    def check(self, page: Page, what: str) -> None:
+        """Refuses the write of an owner that no longer holds the run, and puts the refusal on record.
+
+        Raises:
+            StaleOwner: the run was claimed again or released.
+        """
+        row = page.runs.get(self.run_id)
+        if row and row["epoch"] == self.epoch and row["state"] == HELD:
+            return
+        now_at = row["epoch"] if row else None
+        detail = {"refused": what, "epoch": self.epoch, "current": now_at, "state": row and row["state"]}
+        page.record(self.run_id, "write.refused", self.run_id[1], dump_json(detail))
+        raise StaleOwner(
+            f"{what} of run {self.run_id[1]!r} was refused: it was made in epoch {self.epoch}, now is {now_at}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Renews the lease of a run (`release` false), or gives the run back."""
+
+    fence: Fenced
+    release: bool = False
+    lease_seconds: float = LEASE_SECONDS
+    effect_key: None = field(default=None, init=False)
+
+    @property
+    def run_id(self) -> RunId:
+        """The run it holds."""
+        return self.fence.run_id
+
+    def apply(self, page: Page) -> None:
+        """Does it; only a release is worth an audit record.
+
+        Raises:
+            StaleOwner: a newer owner has the run.
+        """
+        self.fence.check(page, "release" if self.release else "renewal")
+        if not self.release:
+            page.put_run(self.run_id, lease_until=page.now + self.lease_seconds)
+            return
+        page.put_run(self.run_id, state=RELEASED, lease_until=page.now)
+        page.record(self.run_id, "run.released", self.run_id[1], dump_json({"epoch": self.fence.epoch}))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Takes an effect to another state. To SENT is the intent: it counts an attempt.
+
+    Attributes:
+        detail: what the audit record says beside the effect's own facts; JSON.
+        result, evidence: canonical JSON text, or None.
+        messages: what leaves with it, each with its body as text.
+    """
+
+    fence: Fenced
+    effect: Effect
+    to: EffectState
+    kind: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    result: str | None = None
+    evidence: str | None = None
+    messages: tuple[tuple[Message, str], ...] = ()
+
+    @property
+    def run_id(self) -> RunId:
+        """The run that takes it."""
+        return self.fence.run_id
+
+    @property
+    def effect_key(self) -> str:
+        """The effect's key."""
+        return self.effect.key
+
+    def apply(self, page: Page) -> None:
+        """Does it.
+
+        Raises:
+            StaleOwner: a newer owner has the run.
+            SameIdOtherBody: the id was recorded with another body.
+            WrongState: the effect may not go from where it stands to where it is wanted.
+        """
+        self.fence.check(page, f"{self.kind} of {self.effect.subject}")
+        row = page.effects.get(self.effect.key)
+        before = EffectState(row["state"]) if row else EffectState.READY
+        if row and row["body_hash"] != self.effect.body_hash:
+            raise SameIdOtherBody(self.effect.logical_id, row["body_hash"], self.effect.body_hash)
+        if not may_move(before, self.to, self.effect.safety):
+            raise WrongState(
+                f"{self.effect.subject} is {before} and cannot become {self.to} (its class is {self.effect.safety})"
+            )
+        self._write(page, before, row["attempts"] if row else 0)
+
+    def _write(self, page: Page, before: EffectState, attempts: int) -> None:
+        effect, tenant = self.effect, self.effect.tenant
+        page.put_effect(
+            effect.key, tenant=tenant, run_key=self.run_id[1], operation=effect.operation,
+            logical_id=effect.logical_id, subject=effect.subject, body_hash=effect.body_hash, safety=effect.safety,
+            state=self.to.value, attempts=attempts + (self.to is EffectState.SENT), epoch=self.fence.epoch,
+            result=self.result, evidence=self.evidence,
+        )  # fmt: skip
+        facts = {
+            "operation": effect.operation, "logical_id": effect.logical_id, "body_hash": effect.body_hash,
+            "epoch": self.fence.epoch, "from": before.value, "to": self.to.value, **self.detail,
+        }  # fmt: skip
+        page.record(self.run_id, self.kind, effect.subject, dump_json(facts))
+        page.post(self.run_id, self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Puts something that is no effect on record: a run that began, an action that was skipped or reused."""
+
+    fence: Fenced
+    kind: str
+    subject: str
+    detail: str
+    messages: tuple[tuple[Message, str], ...] = ()
+    effect_key: None = field(default=None, init=False)
+
+    @property
+    def run_id(self) -> RunId:
+        """The run it belongs to."""
+        return self.fence.run_id
+
+    def apply(self, page: Page) -> None:
+        """Does it.
+
+        Raises:
+            StaleOwner: a newer owner has the run.
+        """
+        self.fence.check(page, self.kind)
+        page.record(self.run_id, self.kind, self.subject, self.detail)
+        page.post(self.run_id, self.messages)

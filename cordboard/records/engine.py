@@ -1,0 +1,113 @@
+"""The database under the ledger: how it is opened, and what its failures mean to people.
+
+SQLite: WAL, `synchronous=FULL` (an intent must survive a power cut before the first byte leaves) and BEGIN IMMEDIATE
+for every write, since a read that turns into a write fails at once whatever the timeout. WAL does not work on network
+file systems: several machines share a ledger through PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from cordboard.errors import BadCall, LedgerUnavailable
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+LOCK_SECONDS = 30.0
+_MENDS = (
+    ("disk is full", "its disk is full; free some space and run again"),
+    ("no space left", "its disk is full; free some space and run again"),
+    ("disk i/o", "its disk refuses to write (full, a quota or a fault); free some space or mend it and run again"),
+    ("readonly", "it may not be written; give this user write access to the file and its folder"),
+    ("permission denied", "it may not be opened; give this user access to the file and its folder"),
+    ("locked", "another process keeps it locked; find that process, end it, then run again"),
+    ("unable to open", "it cannot be opened; check that the folder exists and that this user may write in it"),
+    ("not a database", "the file is no ledger; move it away, or set CORDBOARD_LEDGER_URL to another place"),
+    ("malformed", "the file is damaged; restore it from a backup"),
+    ("connect call failed", "no server answers there; start it or correct CORDBOARD_LEDGER_URL"),
+    ("password authentication", "the server refuses user or password; correct CORDBOARD_LEDGER_URL"),
+    ("does not exist", "the server does not know that database or user; correct CORDBOARD_LEDGER_URL"),
+)
+
+
+def ledger_url(text: str) -> URL:
+    """Reads a ledger's URL and picks the driver we ship for it.
+
+    Raises:
+        BadCall: not a URL, another database, or an SQLite ledger that would live in memory only.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise BadCall("the ledger URL must look like sqlite:////path/ledger.db or postgresql://host/name") from None
+    if (driver := DRIVERS.get(url.get_backend_name())) is None:
+        raise BadCall(f"a ledger lives in SQLite or PostgreSQL, not in {url.get_backend_name()}")
+    if url.get_backend_name() == "sqlite" and (not url.database or ":memory:" in url.database):
+        raise BadCall("a ledger must outlive its process: give the SQLite URL a file")
+    return url.set(drivername=driver)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite ledger."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """The engine; transactions with the execution option `immediate` take the write lock as they begin."""
+    if sqlite_file(url) is None:
+        return create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    defaults = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+    engine = create_async_engine(url, hide_parameters=True, connect_args=defaults)
+    event.listen(engine.sync_engine, "connect", _configure)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def make_file(file: Path) -> None:
+    """Makes an SQLite ledger's folder (0700) and file (0600) where there are none; leaves existing ones as they are."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+@contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """Turns every failure of the database into one that names the ledger and how to mend it.
+
+    Raises:
+        LedgerUnavailable: the database failed. Its text never holds a statement's parameters or a password.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise LedgerUnavailable(f"the ledger {_name(url)} is unavailable: {_mend(error)}") from None
+
+
+def _name(url: URL) -> str:
+    return str(sqlite_file(url) or url.render_as_string(hide_password=True))
+
+
+def _mend(error: Exception) -> str:
+    said = str(getattr(error, "orig", None) or error)
+    known = next((mend for sign, mend in _MENDS if sign in said.lower()), None)
+    return known or f"{type(error).__name__}: {said.splitlines()[0][:200] if said else 'no details'}"
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own: `_begin` does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,77 @@
+"""Who holds a run: a process on a host, told apart from a later process that got the same id."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordboard.errors import BadCall
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that can hold runs.
+
+    Attributes:
+        host: its host's name.
+        pid: its process id.
+        started: its start time as the kernel counts it; empty where the system does not tell.
+    """
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def current(cls) -> Owner:
+        """This process."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, _start_of(pid) or "")
+
+    @classmethod
+    def parse(cls, text: str) -> Owner:
+        """Reads what `str(owner)` wrote.
+
+        Raises:
+            BadCall: the text is no owner.
+        """
+        host, _, rest = text.partition(":")
+        pid, _, started = rest.partition(":")
+        if not pid.isdigit():
+            raise BadCall(f"{text!r} is not an owner of the form host:pid:start")
+        return cls(host, int(pid), started)
+
+    def is_here(self) -> bool:
+        """Whether it is a process of this host, so that its life can be checked."""
+        return self.host == socket.gethostname()
+
+    def is_alive(self) -> bool:
+        """Whether the process still runs; only meaningful where `is_here()`."""
+        if self.started:
+            return _start_of(self.pid) == self.started
+        return _exists(self.pid)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}:{self.started}"
+
+
+def _start_of(pid: int) -> str | None:
+    """Start time from /proc, None for a process that is gone or only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
