@@ -1,0 +1,177 @@
+"""The command `cordboard`: offline verbs over files, the ledger and the sandbox.
+
+Exit codes: 0 nothing wrong, 1 the verdict is bad, 2 the input or the call is wrong, 3 a service failed. With `--json`
+one document goes to standard output; everything else goes to standard error. The ledger and the sandbox bring large
+libraries along and are imported only by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cordboard import __version__
+from cordboard.chains.draw import to_dot, to_mermaid
+from cordboard.chains.model import check_document, load_chain, parse_chain
+from cordboard.chains.plan import plan_chain
+from cordboard.chains.shape import json_schema
+from cordboard.documents import read_document
+from cordboard.errors import CordboardError, InvalidDocument
+from cordboard.findings import Finding, errors_in
+from cordboard.settings import Settings
+
+_UNREADABLE = ("document/", "kind/")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command line without the program's name; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal gets escapes and no traceback
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser(words[:1]).parse_args(words)
+        run: Callable[[argparse.Namespace], int] = options.run
+        code = run(options)
+        sys.stdout.flush()
+    except CordboardError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has gone, as in `cordboard graph FILE | head`; Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser(verb: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cordboard", description="Contact-centre automation, kept as files in git.")
+    parser.add_argument("--version", action="version", version=f"cordboard {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = _verb(verbs, "check", _check, "check files and list every fault with its place")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print the findings as one JSON document")
+    graph = _verb(verbs, "graph", _graph, "draw a chain")
+    graph.add_argument("file", type=Path, metavar="FILE")
+    graph.add_argument("--format", choices=("mermaid", "dot"), default="mermaid")
+    schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
+    schema.add_argument("kind", choices=("chain",))
+    audits = verbs.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="ACTION")
+    verify = _verb(audits, "verify", _audit_verify, "prove that no audit record was changed or removed")
+    show = _verb(audits, "show", _audit_show, "list the audit records of one run")
+    show.add_argument("run_key", metavar="RUN_KEY")
+    for audit in (verify, show):
+        audit.add_argument("--ledger", default="", metavar="URL", help="default: what the environment names")
+        audit.add_argument("--json", action="store_true", help="print one JSON document")
+    sandbox = _verb(verbs, "sandbox", _sandbox, "serve a vendor on this machine")
+    if verb == ["sandbox"]:
+        _module("sandbox").add_arguments(sandbox)
+    return parser
+
+
+def _verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    results = [(path, *_examine(path)) for path in options.files]
+    if options.json:
+        documents = [{"file": str(path), "findings": [f.as_json() for f in found]} for path, found, _ in results]
+        print(json.dumps({"ok": not any(errors_in(found) for _, found, _ in results), "files": documents}, indent=2))
+    for path, found, summary in () if options.json else results:
+        print("".join(f"{finding}\n" for finding in found) + f"{path.name}: {summary}")
+    return max(_exit_code(found) for _, found, _ in results)
+
+
+def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
+    """The findings about one file, and a line that sums it up."""
+    try:
+        document = read_document(path)
+        _expect_kind(document.value, document.file)
+    except InvalidDocument as error:
+        return error.findings, _count(error.findings)
+    findings = check_document(document)
+    if errors_in(findings):
+        return findings, _count(findings)
+    chain = parse_chain(document)
+    layers = len(plan_chain(chain).layers)
+    size = f"{_number(len(chain.actions), 'action')} in {_number(layers, 'layer')}"
+    return findings, f"chain {chain.name}, {size}, {_count(findings)}"
+
+
+def _expect_kind(value: Any, file: str) -> None:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind != "chain":
+        message = (
+            "the file does not say its kind" if kind is None else f"`{str(kind)[:64]}` is not a kind that is known"
+        )
+        raise InvalidDocument((Finding("kind/unknown", message, "kind", file, 1, "Write `kind: chain`."),))
+
+
+def _exit_code(findings: tuple[Finding, ...]) -> int:
+    errors = errors_in(findings)
+    return 0 if not errors else 2 if errors[0].rule.startswith(_UNREADABLE) else 1
+
+
+def _count(findings: tuple[Finding, ...]) -> str:
+    errors = len(errors_in(findings))
+    counts = [_number(errors, "error"), _number(len(findings) - errors, "warning")]
+    return ", ".join(count for count in counts if not count.startswith("0 ")) or "no findings"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _graph(options: argparse.Namespace) -> int:
+    chain = load_chain(options.file)
+    print(to_dot(chain) if options.format == "dot" else to_mermaid(chain), end="")
+    return 0
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    code: int = _module("records").audit_verify(options.ledger or _settings().ledger, options.json)
+    return code
+
+
+def _audit_show(options: argparse.Namespace) -> int:
+    settings = _settings()
+    url = options.ledger or settings.ledger
+    code: int = _module("records").audit_show(url, options.run_key, settings.tenant, options.json)
+    return code
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    code: int = _module("sandbox").run(options)
+    return code
+
+
+def _settings() -> Settings:
+    return Settings.from_env(os.environ)
+
+
+def _module(part: str) -> Any:
+    return importlib.import_module(f"cordboard.{part}.command")
