@@ -1,0 +1,99 @@
+"""NICE CXone: where it is, and its data actions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from cordboard.errors import BadCall
+from cordboard.vendors.evidence import clean
+from cordboard.vendors.wire import Operation, Request, Safety
+
+DATA_ACTION_SCOPES = ("dataactions:execute", "dataactions:read")
+REGIONS = (
+    "na1", "na2", "na3", "eu1", "eu2", "uk1", "au1", "jp1", "ca1", "sg1", "br1", "za1", "uae1",
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
+    "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1",
+    "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "me-central-1", "af-south-1",
+)  # fmt: skip
+_EXECUTIONS = "/api/v2/dataactions/executions"
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class CXoneEndpoints:
+    """Where a tenant's API and its tokens are."""
+
+    base_url: str
+    token_url: str
+    scopes: tuple[str, ...]
+
+
+def data_action_endpoints(region: str) -> CXoneEndpoints:
+    """The defaults for data actions in a region.
+
+    The table is closed: a region is never spliced into a host unless it stands in it, so that no value from a file can
+    send credentials elsewhere. A tenant with other hosts states its URLs.
+
+    Raises:
+        BadCall: no such region; names those spelled alike.
+    """
+    if region not in REGIONS:
+        near = get_close_matches(region[:32], REGIONS, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(REGIONS)}"
+        raise BadCall(f"there is no CXone region {clean(region, 32)!r}: {hint}")
+    host = f"https://{region}.api.nice-incontact.com"
+    return CXoneEndpoints(host, f"{host}/oauth/token", DATA_ACTION_SCOPES)
+
+
+def execute_data_action(
+    definition_id: str, inputs: Mapping[str, Any], *, idempotent: bool, traceparent: str | None = None
+) -> Request:
+    """The request that runs a data action; its result is the `output` object, its reference the execution's id.
+
+    Args:
+        definition_id: which data action.
+        inputs: its inputs, a JSON object.
+        idempotent: whether its author says that running it twice is the same as once. Otherwise a lost reply is never
+            followed by a repeat, as the vendor offers neither a key nor a look-up.
+        traceparent: W3C trace context to send along.
+    """
+    operation = _EXECUTE_AGAIN if idempotent else _EXECUTE
+    headers = {"traceparent": traceparent} if traceparent else {}
+    return Request(operation, _EXECUTIONS, {"definition_id": definition_id, "inputs": dict(inputs)}, headers)
+
+
+def traceparent(trace_id: str, span_seed: str) -> str:
+    """A W3C `traceparent` whose span id follows from the seed, so that a rerun names the same span.
+
+    Args:
+        trace_id: 32 hex digits, or a UUID.
+        span_seed: what the span stands for, such as an action's id.
+
+    Raises:
+        BadCall: the trace id is not one.
+    """
+    trace = trace_id.replace("-", "").lower()
+    if not _TRACE_ID.fullmatch(trace) or not int(trace, 16):
+        raise BadCall("a trace id has 32 hex digits that are not all zero")
+    span = hashlib.sha256(f"{trace}:{span_seed}".encode()).hexdigest()[:16]
+    return f"00-{trace}-{span}-01"
+
+
+def _output_of(envelope: Any) -> dict[str, Any]:
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("output"), dict):
+        raise TypeError("the reply has no `output` object")
+    output: dict[str, Any] = envelope["output"]
+    return output
+
+
+def _execution_id_of(envelope: Any) -> str:
+    return clean(envelope.get("id"), 128)
+
+
+_EXECUTE = Operation("cxone.data_action.execute", "POST", Safety.NEITHER, _output_of, identify=_execution_id_of)
+_EXECUTE_AGAIN = Operation("cxone.data_action.execute", "POST", Safety.NATURAL, _output_of, identify=_execution_id_of)
