@@ -1,0 +1,198 @@
+"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, a webhook sink and injected faults."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from cordboard.sandbox.actions import DataActions
+from cordboard.sandbox.call import Call, Refusal, Reply
+from cordboard.sandbox.channel import Channel, Receive, Send
+from cordboard.sandbox.definition import Definition, default_definition
+from cordboard.sandbox.faults import Fault, Faults
+from cordboard.sandbox.injection import Exchange, inject
+from cordboard.sandbox.oauth import TokenOffice
+from cordboard.sandbox.rate import RateGate
+from cordboard.sandbox.schedule import FaultSchedule
+from cordboard.sandbox.truth import Kind, Truth
+
+TOKEN_PATHS = ("/oauth/token", "/oauth2/token", "/v1/oauth2/token")
+EXECUTIONS = "/api/v2/dataactions/executions"
+MAX_BODY_BYTES = 1024 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers a request, and which kind of entry the request leaves in the truth (None leaves none)."""
+
+    kind: Kind | None
+    answer: Callable[[Call], Awaitable[Reply]]
+
+
+class Sandbox:
+    """A local vendor.
+
+    Routes: `POST /oauth/token` (also `/oauth2/token`, `/v1/oauth2/token`), `POST /api/v2/dataactions/executions`,
+    `GET /api/v2/dataactions/executions/{id}`, `POST /webhooks/{name}`, `GET /healthz`.
+
+    Args:
+        definition: what is served; the packaged default where none is given.
+        faults: what goes wrong.
+        seed: makes tokens, ids and drawn faults repeat.
+        truth_file: JSON lines of everything that happens are appended here.
+        clock: seconds since the epoch; token life, rate limit and the truth's times go by it.
+
+    Attributes:
+        definition: what is served.
+        truth: what really happened.
+    """
+
+    def __init__(
+        self,
+        definition: Definition | None = None,
+        faults: Faults | None = None,
+        seed: int = 0,
+        *,
+        truth_file: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.definition = definition or default_definition()
+        self.truth = Truth(truth_file, clock=clock)
+        self._seed = seed
+        self._schedule = FaultSchedule(faults or Faults(), seed)
+        self._office = TokenOffice(self.definition, Random(f"tokens {seed}"), clock)  # noqa: S311
+        self._actions = DataActions(self.definition, self.truth, Random(f"ids {seed}"))  # noqa: S311
+        self._gate = RateGate(self.definition.rate_limit, clock)
+        self._routes = self._routes_of()
+        self._calls = 0
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def use_faults(self, faults: Faults) -> None:
+        """Replaces the faults from the next request on; their counts start anew."""
+        self._schedule = FaultSchedule(faults, self._seed)
+
+    def revoke_tokens(self) -> None:
+        """Makes every token that was handed out unknown."""
+        self._office.revoke_all()
+
+    async def aclose(self) -> None:
+        """Closes the truth file. Late commits that are still to come never happen."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self.truth.close()
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves one HTTP request, as ASGI has it."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"the sandbox speaks HTTP, not {scope['type']}")
+        with self.truth.open_request():
+            call = await self._read(scope, receive)
+            await self._answer(call, Channel(scope, receive, send))
+
+    async def _read(self, scope: Mapping[str, Any], receive: Receive) -> Call:
+        self._calls += 1
+        number, body, more = self._calls, b"", True
+        while more and len(body) <= MAX_BODY_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        return Call(number, scope["method"], scope["path"], headers, body)
+
+    async def _answer(self, call: Call, channel: Channel) -> None:
+        fault = self._schedule.choose(call)
+        route = self._route(call)
+        exchange = Exchange(
+            call, channel, partial(self._work, call, route), partial(self._note, call, route, fault), self._spawn
+        )
+        if fault is None:
+            await exchange.send(await exchange.work())
+        else:
+            await inject(fault, exchange)
+
+    async def _work(self, call: Call, route: Route) -> Reply:
+        # A vendor goes on with its work when the client leaves. A task of its own does so, in-process too.
+        return await asyncio.shield(self._spawn(self._reply(call, route)))
+
+    async def _reply(self, call: Call, route: Route) -> Reply:
+        try:
+            reply = await route.answer(call)
+        except Refusal as refusal:
+            reply = refusal.reply()
+        return reply.with_headers({"x-request-id": call.request_id})
+
+    def _note(self, call: Call, route: Route, fault: Fault | None, status: int | None) -> None:
+        if route.kind is None:
+            return
+        facts: dict[str, Any] = {
+            "status": status,
+            "fault": fault and fault.kind,
+            "client": self._office.client_of(call),
+        }
+        if route.kind == "webhook":
+            headers = {name: value for name, value in call.headers.items() if name.startswith("webhook-")}
+            facts |= {"inputs": call.json, "headers": headers, "body": call.body.decode("utf-8", "replace")}
+        self.truth.record(route.kind, call, **facts)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _routes_of(self) -> dict[tuple[str, str], Route]:
+        """Routes by method and path; a path that ends in a slash stands for one more segment."""
+        return {
+            **{("POST", path): Route("token", self._token) for path in TOKEN_PATHS},
+            ("POST", EXECUTIONS): Route("request", self._execute),
+            ("GET", f"{EXECUTIONS}/"): Route("request", self._read_back),
+            ("POST", "/webhooks/"): Route("webhook", _received),
+            ("GET", "/healthz"): Route(None, _healthy),
+        }
+
+    def _route(self, call: Call) -> Route:
+        if len(call.body) > MAX_BODY_BYTES:
+            return Route("request", _too_large)
+        folder = call.path.rpartition("/")[0] + "/"
+        known = self._routes.get((call.method, call.path)) or self._routes.get((call.method, folder))
+        return known or Route("request", self._nowhere)
+
+    async def _nowhere(self, call: Call) -> Reply:
+        allowed = [method for method, path in self._routes if path == call.path]
+        if allowed:
+            raise Refusal(405, "method_not_allowed", f"{call.path} takes {allowed[0]}.", {"allow": allowed[0]})
+        raise Refusal(404, "not_found", f"There is nothing at {call.path}.")
+
+    async def _token(self, call: Call) -> Reply:
+        return Reply.of(self._office.issue(call), headers={"cache-control": "no-store"})
+
+    async def _execute(self, call: Call) -> Reply:
+        client = self._office.demand(call, "dataactions:execute")
+        limits = self._gate.enter()
+        return (await self._actions.execute(call, client)).with_headers(limits)
+
+    async def _read_back(self, call: Call) -> Reply:
+        self._office.demand(call, "dataactions:read")
+        limits = self._gate.enter()
+        return self._actions.read(call.path.removeprefix(f"{EXECUTIONS}/")).with_headers(limits)
+
+
+async def _too_large(_call: Call) -> Reply:
+    raise Refusal(413, "body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+
+
+async def _received(_call: Call) -> Reply:
+    return Reply.of({"received": True})
+
+
+async def _healthy(_call: Call) -> Reply:
+    return Reply.of({"status": "ok"})

@@ -1,0 +1,141 @@
+"""What really happened in a sandbox. Nothing of it can be reached over HTTP, so a client cannot mark its own work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cordboard.sandbox.call import Call
+
+Kind = Literal["request", "effect", "token", "webhook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened.
+
+    Attributes:
+        seq: 1 for the first entry, and so on.
+        at: when, in seconds since the epoch.
+        kind: `request` an API request was decided on, `effect` an execution changed something,
+            `token` a token was asked for, `webhook` a webhook arrived.
+        request_id: joins the effect with its request.
+        method: HTTP method.
+        path: path of the request.
+        client: OAuth client, where the request showed a token or id that is known.
+        definition_id: the data action.
+        inputs: its inputs; for a webhook, its JSON body.
+        idempotency_key: from the header.
+        traceparent: from the header.
+        status: status of the reply; None where no reply was sent, and on effects.
+        fault: the injected fault, such as `lost_reply`.
+        execution_id: id of the execution that had the effect.
+        headers: a webhook's `webhook-*` headers.
+        body: a webhook's body as it arrived, for checking its signature.
+    """
+
+    seq: int
+    at: float
+    kind: Kind
+    request_id: str
+    method: str
+    path: str
+    client: str | None = None
+    definition_id: str | None = None
+    inputs: Any = None
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+    status: int | None = None
+    fault: str | None = None
+    execution_id: str | None = None
+    headers: Mapping[str, str] | None = None
+    body: str | None = None
+
+
+class Truth:
+    """An append-only log in memory and, where a file is named, as JSON lines that survive a kill of the process.
+
+    Attributes:
+        in_flight: requests that are open now.
+        max_in_flight: the most that were open at once.
+    """
+
+    def __init__(self, file: Path | None = None, *, clock: Callable[[], float]) -> None:
+        self._entries: list[Entry] = []
+        self._file = file.open("a", encoding="utf-8", buffering=1) if file else None
+        self._clock = clock
+        self.in_flight = 0
+        self.max_in_flight = 0
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything, in order."""
+        return tuple(self._entries)
+
+    @property
+    def requests(self) -> tuple[Entry, ...]:
+        """API requests, answered or not."""
+        return self._of("request")
+
+    @property
+    def effects(self) -> tuple[Entry, ...]:
+        """Executions that changed something."""
+        return self._of("effect")
+
+    @property
+    def tokens(self) -> tuple[Entry, ...]:
+        """Requests for tokens."""
+        return self._of("token")
+
+    @property
+    def webhooks(self) -> tuple[Entry, ...]:
+        """Webhooks that arrived."""
+        return self._of("webhook")
+
+    def effects_of(self, definition_id: str) -> tuple[Entry, ...]:
+        """The effects of one data action."""
+        return tuple(entry for entry in self.effects if entry.definition_id == definition_id)
+
+    def requests_for(self, definition_id: str) -> tuple[Entry, ...]:
+        """The requests for one data action."""
+        return tuple(entry for entry in self.requests if entry.definition_id == definition_id)
+
+    def record(self, kind: Kind, call: Call, **facts: Any) -> None:
+        """Appends an entry about a request; the file has it before this returns."""
+        entry = Entry(
+            seq=len(self._entries) + 1,
+            at=self._clock(),
+            kind=kind,
+            request_id=call.request_id,
+            method=call.method,
+            path=call.path,
+            idempotency_key=call.headers.get("idempotency-key"),
+            traceparent=call.headers.get("traceparent"),
+            **{"definition_id": call.definition_id, "inputs": call.inputs, **facts},
+        )
+        self._entries.append(entry)
+        if self._file:
+            known = {name: value for name, value in asdict(entry).items() if value is not None}
+            self._file.write(json.dumps(known) + "\n")
+
+    @contextmanager
+    def open_request(self) -> Iterator[None]:
+        """Counts a request as open while the block runs."""
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file:
+            self._file.close()
+
+    def _of(self, kind: Kind) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind == kind)

@@ -1,0 +1,67 @@
+"""A plain HTTP client for the sandbox: no code of the vendor client, which is the other side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from cordboard.sandbox import Definition, Faults, RunningSandbox, default_definition, running_sandbox
+
+EXECUTIONS = "/api/v2/dataactions/executions"
+
+
+@dataclass
+class Api:
+    """What a test does over HTTP."""
+
+    box: RunningSandbox
+    http: httpx.Client
+
+    def ask_token(self, **form: str) -> httpx.Response:
+        env = self.box.env()
+        credentials = {"client_id": env["CXONE_CLIENT_ID"], "client_secret": env["CXONE_CLIENT_SECRET"]}
+        return self.http.post("/oauth/token", data={"grant_type": "client_credentials", **credentials, **form})
+
+    def sign_in(self, **form: str) -> Api:
+        self.http.headers["authorization"] = f"Bearer {self.ask_token(**form).json()['access_token']}"
+        return self
+
+    def execute(self, definition_id: str, inputs: Any, **headers: str) -> httpx.Response:
+        body = {"definition_id": definition_id, "inputs": inputs}
+        return self.http.post(EXECUTIONS, json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def notify(self, contact: str = "CON-1", **headers: str) -> httpx.Response:
+        return self.execute("def-notify", {"contact": contact}, **headers)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Api]]:
+    """Starts a sandbox with the given rules, and signs in; `changes` change the default definition."""
+    with ExitStack() as stack:
+
+        def starter(*rules: dict[str, Any], seed: int = 0, timeout: float = 5.0, **changes: Any) -> Api:
+            definition: Definition = default_definition().changed(**changes)
+            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed))
+            http = stack.enter_context(httpx.Client(base_url=box.base_url, timeout=timeout, trust_env=False))
+            return Api(box, http).sign_in()
+
+        yield starter
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Waits until a predicate holds."""
+
+    def wait(predicate: Callable[[], bool], seconds: float = 5.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not predicate():
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.005)
+
+    return wait
