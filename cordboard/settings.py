@@ -66,7 +66,7 @@ class Settings:
     @property
     def ledger(self) -> str:
         """The ledger's URL, with the default filled in."""
-        return self.ledger_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'ledger.db'}"
+        return self.ledger_url or f"sqlite:///{self.home.absolute() / 'ledger.db'}"
 
 
 def _read(kind: type, raw: str) -> object:

@@ -7,20 +7,23 @@ file systems: several machines share a ledger through PostgreSQL.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from cordboard.errors import BadCall, LedgerUnavailable
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+T = TypeVar("T")
+DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+asyncpg"}
 LOCK_SECONDS = 30.0
 _MENDS = (
     ("disk is full", "its disk is full; free some space and run again"),
@@ -60,15 +63,80 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def make_engine(url: URL) -> AsyncEngine:
-    """The engine; transactions with the execution option `immediate` take the write lock as they begin."""
-    if sqlite_file(url) is None:
-        return create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
-    defaults = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
-    engine = create_async_engine(url, hide_parameters=True, connect_args=defaults)
-    event.listen(engine.sync_engine, "connect", _configure)
-    event.listen(engine.sync_engine, "begin", _begin)
-    return engine
+class Database(Protocol):
+    """Runs functions over a connection, each in one transaction."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs it in a transaction that holds the write lock from its beginning, and commits."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs it on one consistent view."""
+
+    async def close(self) -> None:
+        """Closes every connection."""
+
+
+def open_database(url: URL) -> Database:
+    """The database behind a ledger's URL; nothing is connected yet."""
+    return PostgresDatabase(url) if sqlite_file(url) is None else SqliteDatabase(url)
+
+
+class SqliteDatabase:
+    """SQLite, with the synchronous driver and a thread for readers and one for the writer.
+
+    The asynchronous driver changes threads for every statement, which costs more than the statements of a small
+    transaction themselves; here a whole transaction is one change of thread.
+    """
+
+    def __init__(self, url: URL) -> None:
+        defaults = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+        self._engine = create_engine(url, hide_parameters=True, connect_args=defaults)
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+        self._immediate = self._engine.execution_options(immediate=True)
+        self._writer = ThreadPoolExecutor(1, "ledger-writer")
+        self._reader = ThreadPoolExecutor(1, "ledger-reader")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs it after BEGIN IMMEDIATE, and commits."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, self._immediate, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs it on a snapshot, beside any writer."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._run, self._engine, work)
+
+    async def close(self) -> None:
+        """Ends the threads and closes every connection."""
+        self._writer.shutdown()
+        self._reader.shutdown()
+        self._engine.dispose()
+
+    @staticmethod
+    def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+
+class PostgresDatabase:
+    """PostgreSQL, with the asynchronous driver."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+        self._snapshot = self._engine.execution_options(isolation_level="REPEATABLE READ")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs it and commits; the audit head's row lock lets one writer in at a time."""
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs it on a snapshot."""
+        async with self._snapshot.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._engine.dispose()
 
 
 def make_file(file: Path) -> None:

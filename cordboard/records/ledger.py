@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection
 
 from cordboard.records.changes import LEASE_SECONDS, Claim, Fenced
 from cordboard.records.effects import require_text
-from cordboard.records.engine import explained, ledger_url, make_engine, make_file, sqlite_file
+from cordboard.records.engine import explained, ledger_url, make_file, open_database, sqlite_file
 from cordboard.records.owner import Owner
 from cordboard.records.page import Change, Work, write_batch
 from cordboard.records.run import RunHandle
@@ -41,8 +41,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.redactor = redactor
         self._url = url
-        self._engine = make_engine(url)
-        self._writing = self._engine.execution_options(immediate=True)
+        self._database = open_database(url)
         self._writer = GroupCommit(self._commit)
         self._runs: set[RunHandle] = set()
 
@@ -90,7 +89,7 @@ class Ledger:
         for run in tuple(self._runs):
             await run.release()
         await self._writer.close()
-        await self._engine.dispose()
+        await self._database.close()
 
     async def claim_run(self, tenant: str, run_key: str, kind: str = "chain", owner: Owner | None = None) -> RunHandle:
         """Takes a run, in a new epoch: what earlier owners still try to write is refused from now on.
@@ -127,15 +126,12 @@ class Ledger:
         Raises:
             LedgerUnavailable: it cannot be read.
         """
-        options = {} if sqlite_file(self._url) else {"isolation_level": "REPEATABLE READ"}
         with explained(self._url):
-            async with self._engine.execution_options(**options).begin() as connection:
-                return await connection.run_sync(work)
+            return await self._database.read(work)
 
     async def _commit(self, batch: Sequence[Change | Work]) -> list[Any]:
         with explained(self._url):
-            async with self._writing.begin() as connection:
-                return await connection.run_sync(write_batch, batch, self.clock())
+            return await self._database.write(lambda connection: write_batch(connection, batch, self.clock()))
 
     def __repr__(self) -> str:
         return f"Ledger({self._url.render_as_string(hide_password=True)})"

@@ -141,7 +141,7 @@ def _try(change: Change, page: Page | None) -> Any:
 
 def _load(connection: Connection, changes: Sequence[Change], now: float) -> Page:
     # On PostgreSQL this row is the one lock: it lets one batch write at a time, as BEGIN IMMEDIATE does on SQLite.
-    head = connection.execute(select(audit_head.c.seq, audit_head.c.hash).with_for_update()).one()
+    head = connection.execute(_HEAD).one()
     page = Page(now, head.seq, head.hash)
     for ids in chunks({change.run_id for change in changes}):
         for row in connection.execute(_RUNS, {"ids": ids}).mappings():
@@ -153,23 +153,32 @@ def _load(connection: Connection, changes: Sequence[Change], now: float) -> Page
 
 
 def _store(connection: Connection, page: Page) -> None:
+    upsert = _UPSERTS[connection.dialect.name]
     if page.changed_runs:
-        connection.execute(_upsert(connection, runs), [page.runs[run_id] for run_id in page.changed_runs])
+        connection.execute(upsert["runs"], [page.runs[run_id] for run_id in page.changed_runs])
     if page.changed_effects:
-        connection.execute(_upsert(connection, effects), [page.effects[key] for key in page.changed_effects])
+        connection.execute(upsert["effects"], [page.effects[key] for key in page.changed_effects])
     if page.messages:
-        connection.execute(insert(outbox), page.messages)
+        connection.execute(_POST, page.messages)
     if page.records:
-        connection.execute(insert(audit), page.records)
-        connection.execute(update(audit_head), {"seq": page.seq, "hash": page.head})
+        connection.execute(_RECORD, page.records)
+        connection.execute(_MOVE_HEAD, {"seq": page.seq, "hash": page.head})
 
 
-def _upsert(connection: Connection, table: Table) -> Any:
-    statement = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+def _upsert(dialect: Any, table: Table) -> Any:
+    statement = dialect.insert(table)
     keys = list(table.primary_key.columns.keys())
     rest = {name: statement.excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118
     return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
+
+# Statements are made once: making one costs as much as running it.
+_UPSERTS = {
+    name: {table.name: _upsert(dialect, table) for table in (runs, effects)}
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_POST, _RECORD, _MOVE_HEAD = insert(outbox), insert(audit), update(audit_head)
+_HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 
 _RUNS = select(runs).where(tuple_(runs.c.tenant, runs.c.run_key).in_(bindparam("ids", expanding=True)))
 _EFFECTS = select(effects).where(effects.c.key.in_(bindparam("keys", expanding=True)))

@@ -40,7 +40,7 @@ def test_a_write_takes_the_lock_as_it_begins_and_syncs_as_it_commits(sqlite_url:
 
     async def run_it() -> None:
         async with await Ledger.open(sqlite_url) as ledger:
-            with sqlite3.connect(path_of(sqlite_url), timeout=0) as other:
+            with sqlite3.connect(path_of(sqlite_url), timeout=0, check_same_thread=False) as other:
 
                 def meanwhile(connection: object, _: float) -> None:
                     with pytest.raises(sqlite3.OperationalError, match="locked"):
