@@ -27,7 +27,7 @@ class CordboardError(Exception):
     exit_code = 3
 
 
-class Ours(CordboardError):
+class Ours(CordboardError):  # noqa: N818 - the tree above reads as a sentence
     """The input or the call is wrong: mend it and try again. Nothing was sent."""
 
     exit_code = 2
@@ -79,7 +79,7 @@ class RunBusy(Ours):
     """Another live process holds this run key."""
 
 
-class Theirs(CordboardError):
+class Theirs(CordboardError):  # noqa: N818 - the tree above reads as a sentence
     """A vendor or a service we depend on failed."""
 
 

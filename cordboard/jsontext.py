@@ -16,6 +16,7 @@ from typing import Any
 from cordboard.errors import InvalidJson
 
 MAX_DEPTH = 64
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -43,7 +44,7 @@ def parse_json(data: bytes | str, *, max_bytes: int = 8 * 1024 * 1024, max_depth
 
 def dump_json(value: Any) -> str:
     """The canonical form: sorted keys, no spaces, no NaN. Equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:

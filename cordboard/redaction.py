@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -56,4 +57,5 @@ class Redactor:
 
 def _forms_of(secret: str) -> set[str]:
     encoded = base64.b64encode(secret.encode()).decode()
-    return {secret, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}
+    escaped = json.dumps(secret)[1:-1]  # as it stands inside JSON text
+    return {secret, escaped, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}

@@ -61,7 +61,8 @@ def _row(index: int, name: str, result: ActionResult, total: float, critical: bo
         label = str(result.status)
     return (
         f'<text x="{_LEFT - 10}" y="{top + 16}" text-anchor="end" fill="#1d2733">{escape(_short(name))}</text>'
-        f'<rect x="{start:.1f}" y="{top + 4}" width="{length:.1f}" height="{_ROW - 8}" rx="3" fill="{colour}"{outline}/>'
+        f'<rect x="{start:.1f}" y="{top + 4}" width="{length:.1f}" height="{_ROW - 8}" rx="3" '
+        f'fill="{colour}"{outline}/>'
         f'<text x="{start + length + 6:.1f}" y="{top + 17}" fill="#5b6673" font-size="11">{label}</text>'
     )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -78,7 +78,7 @@ class ActionResult:
     def as_json(self) -> dict[str, Any]:
         """The result as it stands in the document of a run."""
         hidden = {"available", "blocks", "latencies_ms", "items"}
-        shown = {name: value for name, value in asdict(self).items() if name not in hidden}
+        shown = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in hidden}
         return shown | ({"items": dict(self.items)} if self.items else {})
 
 

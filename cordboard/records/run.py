@@ -185,7 +185,9 @@ class RunHandle:
     def _text(self, value: Any) -> str:
         """Masked, canonical and storable JSON: checked here, so that it cannot spoil the batch of others."""
         try:
-            text = dump_json(self._ledger.redactor.value(value))
+            text = dump_json(value)
+            if self._ledger.redactor.knows(text):
+                text = dump_json(self._ledger.redactor.value(value))
             text.encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidJson(f"the ledger keeps JSON only: {error}") from None

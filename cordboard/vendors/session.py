@@ -94,9 +94,11 @@ class VendorSession:
         self._tokens, self._limits, self._transport = tokens, limits or SessionLimits(), transport
         self._clock, self._wall, self._sleep, self._random = clock, wall, sleep, random
         self._redactor = redactor or Redactor()
-        self._gate = Gate(
-            self._limits.in_flight, self._limits.calls_per_second, clock=clock, sleep=sleep, random=random
-        )
+        in_flight = self._limits.in_flight
+        # A few more may get ready than may be open: while their intents become durable, nobody's connection idles.
+        ready = in_flight + in_flight // 5
+        self._gate = Gate(ready, self._limits.calls_per_second, clock=clock, sleep=sleep, random=random)
+        self._open = asyncio.Semaphore(in_flight)
         self._breaker, self._budget = Breaker(clock), RetryBudget(clock)
         self._http: HttpClient | None = None
 
@@ -214,15 +216,16 @@ class VendorSession:
         if call.journal:
             await call.journal.sending(call.sends + 1)
         call.sends, call.sent_now = call.sends + 1, True
-        started, left = self._clock(), call.seconds_left()
-        seen = await http.exchange(
-            operation.method,
-            self._base_url + order.request.path,
-            headers=_headers_of(order.request, token),
-            content=order.content,
-            timeout_seconds=order.timeout_seconds if left is None else min(order.timeout_seconds, left),
-        )
-        call.latency = self._clock() - started
+        async with self._open:
+            started, left = self._clock(), call.seconds_left()
+            seen = await http.exchange(
+                operation.method,
+                self._base_url + order.request.path,
+                headers=_headers_of(order.request, token),
+                content=order.content,
+                timeout_seconds=order.timeout_seconds if left is None else min(order.timeout_seconds, left),
+            )
+            call.latency = self._clock() - started
         verdict = decipher(operation, seen, now=self._wall())
         self._learn(verdict, seen)
         return verdict

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterable, Mapping
+from functools import lru_cache
 
 import aiohttp
 import httpx
@@ -73,11 +74,12 @@ class HttpClient:
             async with asyncio.timeout(timeout_seconds):
                 request = httpx.Request(
                     method,
-                    url,
+                    _parsed(url),
                     headers={**_HEADERS, **headers},
                     content=content,
                     extensions={"timeout": _connect_within(timeout_seconds)},
                 )
+                request.headers.encoding = "ascii"  # else it is found out anew for each header and each reader
                 response = await self._transport.handle_async_request(request)
                 try:
                     return await self._read(response)
@@ -87,6 +89,7 @@ class HttpClient:
             return _no_reply(error, timeout_seconds)
 
     async def _read(self, response: httpx.Response) -> Reply:
+        response.headers.encoding = "latin-1"
         headers = {name.lower(): value for name, value in response.headers.items()}
         assert isinstance(response.stream, httpx.AsyncByteStream)
         body, fault = await _read_at_most(response.stream, self._body_max_bytes)
@@ -120,6 +123,12 @@ def _unpack(packed: bytes, encoding: str, most: int) -> tuple[bytes, str]:
     if len(body) > most:
         return b"", f"the body is larger than {most} bytes when unpacked"
     return (body, "") if unpacker.eof else (b"", "the packed body broke off")
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """A run asks the same few addresses again and again, and parsing one costs as much as sending it."""
+    return httpx.URL(url)
 
 
 def _no_reply(error: Exception, timeout_seconds: float) -> NoReply:

@@ -152,7 +152,7 @@ def test_thousands_of_refusals_do_not_recurse(virtual: Callable[..., Any]) -> No
             return await session.call(WRITE, timeout_seconds=1)
 
     assert virtual(main()).attempts == 5_000
-    assert len(set(depths)) == 1
+    assert len(set(depths[1:])) == 1  # the first attempt is made before tenacity is asked
 
 
 def test_every_attempt_is_the_same_request(call: Callable[..., Answer]) -> None:
