@@ -1,0 +1,41 @@
+# Needs Python 3.11+ and make, nothing else. Everything goes into .venv and .cordboard, both git-ignored.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export DO_NOT_TRACK := 1
+export PREFECT_HOME ?= $(CURDIR)/.cordboard/prefect
+
+.PHONY: demo test lint bench up screenshot lock docs clean
+
+demo: $(STAMP)  ## set up and run the example chain against a local sandbox
+	@$(BIN)/python -m deployments.demo
+
+test: $(STAMP)  ## set up and run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(STAMP)  ## ratios against plain asyncio, a naive flow and the physical limit
+	@$(BIN)/python -m bench.chain $(ARGS)
+
+up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
+	@$(BIN)/python -m deployments.up
+
+screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs Chromium)
+	@$(BIN)/python -m pytest -m browser -n0 tests/browser
+
+lock:  ## renew requirements.lock (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate -o requirements.lock
+
+clean:
+	rm -rf .venv .cordboard
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=/path/to/python3.11")'
+	@echo "Setting up .venv from requirements.lock (about a minute, once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

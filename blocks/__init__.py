@@ -1,0 +1,1 @@
+"""Prefect blocks: credentials and webhook secrets, each a recipe for a client."""

@@ -1,0 +1,1 @@
+"""Prefect flows: one deployable job a file; `python -m flows` runs them by hand."""

@@ -1,0 +1,37 @@
+"""Deliver what is waiting in the outbox: webhooks whose receiver was down when their run ended."""
+
+from __future__ import annotations
+
+import os
+
+from prefect import flow
+
+from blocks.webhook import WebhookEndpoint, endpoint_from_env
+from cordboard.errors import BadCall
+from cordboard.records.ledger import Ledger
+from cordboard.records.outbox import deliver_due
+from cordboard.settings import Settings
+from cordboard.vendors.webhook import WebhookSender
+
+
+@flow(name="deliver-webhooks", persist_result=False)
+async def deliver_webhooks(webhook: WebhookEndpoint | None = None) -> dict[str, int]:
+    """Delivers every message that is due for one endpoint; each keeps its id over all tries.
+
+    Args:
+        webhook: The receiver; where none is chosen, the worker's environment.
+
+    Returns:
+        How many were `delivered`, are still `pending`, and are `dead` (given up, kept for a person to see).
+    """
+    settings = Settings.from_env(os.environ)
+    endpoint = endpoint_from_env(settings, webhook)
+    if endpoint is None:
+        raise BadCall("no receiver: choose a webhook block, or set CORDBOARD_WEBHOOK_URL and CORDBOARD_WEBHOOK_SECRET")
+    ledger = await Ledger.open(settings.ledger)
+    try:
+        async with WebhookSender(endpoint) as sender:
+            report = await deliver_due(ledger, sender)
+    finally:
+        await ledger.close()
+    return {"delivered": report.delivered, "pending": report.pending, "dead": report.dead}

@@ -1,0 +1,1 @@
+"""Prefect tasks: each wraps one vendor call, or one slice of many."""

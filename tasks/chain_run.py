@@ -1,0 +1,194 @@
+"""What the tasks of one chain run share: its client, its ledger handle, its clock and what it knows already."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cordboard.chains.fingerprint import Fingerprint, what_changed
+from cordboard.chains.model import Action, Chain
+from cordboard.chains.plan import plan_chain
+from cordboard.chains.results import ActionResult
+from cordboard.chains.schema import check_output
+from cordboard.chains.steps import FanOut, Step
+from cordboard.jsontext import digest
+from cordboard.records.effects import Effect, EffectState, Entry, Message
+from cordboard.records.run import RunHandle
+from cordboard.sending import Order, Sent, send_once
+from cordboard.settings import Settings
+from cordboard.vendors.cxone import execute_data_action, traceparent
+from cordboard.vendors.session import VendorSession
+from cordboard.vendors.webhook import ChainStatus, chain_status_message
+
+log = logging.getLogger("cordboard.chain")
+
+#: Coroutines that may prepare an item beyond those whose call is open, so that a freed slot is used at once.
+LOOKAHEAD = 16
+
+
+class ChainRun:
+    """One run of one chain. Not a value: tasks of one process write their results into it.
+
+    Tasks get it with the id of their action, and no more: Prefect walks through every dataclass and collection among a
+    task's arguments, several times, and would spend longer on a fan-out's items than the vendor.
+
+    Attributes:
+        chain: the chain; `plan` is its order.
+        params: its parameters, bound.
+        run_key: what makes a rerun the same run.
+        trace_id: 32 hex digits, sent to the vendor as `traceparent` and to webhooks.
+        session: the vendor's client.
+        handle: this run in the ledger.
+        settings: limits.
+        endpoint: reference of the webhook endpoint, or None.
+        known: what earlier runs under this key left in the ledger, by logical id.
+        deadline: monotonic time after which nothing starts.
+        steps: what was decided for each action whose upstreams have ended, by id.
+        sent: how the items of a fan-out ended, by id of its action.
+        results: how actions ended, by id.
+    """
+
+    def __init__(  # noqa: PLR0913  a run is what it was opened with
+        self,
+        chain: Chain,
+        params: Mapping[str, Any],
+        *,
+        run_key: str,
+        session: VendorSession,
+        handle: RunHandle,
+        settings: Settings,
+        endpoint: str | None,
+        known: Mapping[str, Entry],
+        deadline: float,
+    ) -> None:
+        self.chain, self.params, self.run_key = chain, params, run_key
+        self.session, self.handle, self.settings, self.endpoint = session, handle, settings, endpoint
+        self.known, self.deadline = known, deadline
+        self.plan = plan_chain(chain)
+        self.trace_id = uuid.uuid4().hex
+        self.steps: dict[str, Step] = {}
+        self.sent: dict[str, list[Sent | None]] = {}
+        self.results: dict[str, ActionResult] = {}
+        self._started = time.monotonic()
+        self._before = {entry.effect.subject: entry for entry in self.known.values()}
+        self._offered: set[str] = set()
+        self._ready = asyncio.Semaphore(self.settings.in_flight + LOOKAHEAD)
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since this run started."""
+        return (time.monotonic() - self._started) * 1000
+
+    def messages(self, action_id: str, status: ChainStatus, payload: Mapping[str, Any]) -> tuple[Message, ...]:
+        """The status webhook to send, or none where no endpoint is set."""
+        if self.endpoint is None:
+            return ()
+        body = chain_status_message(self.trace_id, action_id, status, time.time(), payload)
+        return (Message(self.endpoint, f"action.{status}", body),)
+
+    def why(self, subject: str, logical_id: str, print_: Fingerprint) -> str:
+        """Says why an action was reused or ran again; nothing where no earlier run under this key had it."""
+        if logical_id in self.known:
+            return _WHY[self.known[logical_id].state]
+        earlier = self._before.get(subject)
+        if earlier is None:
+            return ""
+        parts = (earlier.evidence or {}).get("fingerprint", {})
+        return f"run again: {what_changed(parts, print_)}"
+
+    async def send(
+        self, action: Action, inputs: Any, print_: Fingerprint, *, item: int | None = None, quiet: bool
+    ) -> Sent:
+        """Sends one call of an action, or one item of it, through the ledger.
+
+        Args:
+            action: the action.
+            inputs: its resolved inputs.
+            print_: the action's fingerprint.
+            item: index of the item in a fan-out.
+            quiet: whether status webhooks are left out.
+        """
+        async with self._ready:
+            subject, logical_id = self.identity(action, print_, item)
+            request = execute_data_action(
+                action.definition_id,
+                inputs,
+                idempotent=action.idempotent,
+                traceparent=traceparent(self.trace_id, subject),
+            )
+            operation = request.operation
+            effect = Effect(self.settings.tenant, operation.name, logical_id, digest(inputs), subject, operation.safety)
+            order = Order(
+                effect,
+                request,
+                timeout_seconds=action.timeout_seconds,
+                attempts=None if action.retries is None else action.retries + 1,
+                deadline=self.deadline,
+                known=await self._recall(logical_id),
+                context={"fingerprint": print_.as_json()},
+                starting=() if quiet else self.messages(action.id, "started", {}),
+                ended=(lambda _: ()) if quiet else (lambda sent: self.ending(action, sent)),
+            )
+            return checked(action, await send_once(self.handle, self.session, order))
+
+    def identity(self, action: Action, print_: Fingerprint, item: int | None = None) -> tuple[str, str]:
+        """What people call this effect, and the logical id by which the ledger knows it."""
+        place = "" if item is None else f"[{item}]"
+        return f"{action.id}{place}", f"{self.chain.name}/{self.run_key}/{action.id}{place}/{print_.value}"
+
+    def fan_out(self, action_id: str) -> FanOut:
+        """The fan-out that was decided for an action."""
+        step = self.steps[action_id]
+        assert isinstance(step, FanOut), action_id
+        return step
+
+    def all_done(self, action: Action, print_: Fingerprint, items: int) -> bool:
+        """Whether an earlier run under this key completed every item of a fan-out."""
+        ids = (self.identity(action, print_, item)[1] for item in range(items))
+        return bool(self.known) and all(
+            (entry := self.known.get(each)) is not None and entry.state is EffectState.DONE for each in ids
+        )
+
+    def ending(self, action: Action, sent: Sent) -> Sequence[Message]:
+        """The webhook that tells how an action ended."""
+        sent = checked(action, sent)
+        if sent.state is EffectState.DONE:
+            return self.messages(action.id, "completed", {"output": sent.output})
+        return self.messages(action.id, "failed", {"error": sent.error})
+
+    async def _recall(self, logical_id: str) -> Entry | None:
+        """What the ledger knows; asked anew where this run has offered the effect before and Prefect tries again."""
+        if logical_id not in self._offered:
+            self._offered.add(logical_id)
+            return self.known.get(logical_id)
+        return (await self.handle.entries([logical_id])).get(logical_id)
+
+
+def checked(action: Action, sent: Sent) -> Sent:
+    """An answer that breaks the action's `output_schema` is a failure: what depends on it must not run on it.
+
+    The effect stays DONE in the ledger. A rerun checks the recorded answer again and sends nothing.
+    """
+    if sent.state is not EffectState.DONE or action.output_schema is None:
+        return sent
+    faults = check_output(action.output_schema, sent.output)
+    if not faults:
+        return sent
+    error = {
+        "kind": "bad_output",
+        "message": f"the vendor's output is not what output_schema says: {'; '.join(faults)}",
+    }
+    return replace(sent, state=EffectState.FAILED, output=None, error=error)
+
+
+_WHY = {
+    EffectState.DONE: "reused: same definition, inputs and upstream as before",
+    EffectState.READY: "run again: it was refused before",
+    EffectState.SENT: "run again: its answer was never recorded",
+    EffectState.FAILED: "run again: it failed before",
+    EffectState.UNKNOWN: "its earlier outcome is unknown",
+}

@@ -1,0 +1,231 @@
+"""Data actions as Prefect tasks: one task run for an action, one for each slice of a fan-out.
+
+The ledger owns the repeats of a vendor call, inside the client. Prefect's own retries answer trouble of this process
+(the ledger's disk was full, its database restarted), which is safe to repeat because the ledger is asked again first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from prefect import task
+from prefect.client.schemas.objects import State, StateType, TaskRun
+from prefect.states import Completed, Failed
+from prefect.tasks import Task, exponential_backoff
+
+from cordboard.chains.model import Action
+from cordboard.chains.results import ActionResult, ActionStatus
+from cordboard.chains.steps import Broken, FanOut, Send, Skip, Step
+from cordboard.errors import LedgerUnavailable
+from cordboard.records.effects import EffectState
+from cordboard.sending import Sent
+from tasks.chain_run import ChainRun, log
+
+SLICE = 500
+_STATUS = {
+    EffectState.DONE: ActionStatus.COMPLETED,
+    EffectState.FAILED: ActionStatus.FAILED,
+    EffectState.UNKNOWN: ActionStatus.UNKNOWN,
+}
+
+
+def is_process_trouble(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether Prefect may try a task again: only where the ledger could not be reached."""
+    return isinstance(state.data, LedgerUnavailable)
+
+
+@task(
+    name="data-action",
+    description="Calls one data action, recorded in the ledger before and after.",
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=1),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_process_trouble,
+    persist_result=False,
+)
+async def run_action(action_id: str, run: ChainRun) -> State[Any]:
+    """Carries out the step that was decided for an action and keeps its result in `run.results`.
+
+    Returns:
+        A state that says in the UI how the action ended: Completed, Cached, Fallback, Skipped, Failed or Unknown.
+    """
+    action, started_ms = run.chain.actions[action_id], run.elapsed_ms()
+    result = await _result_of(action, run.steps[action_id], run)
+    result = replace(result, started_ms=round(started_ms, 3), ended_ms=round(run.elapsed_ms(), 3))
+    run.results[action.id] = result
+    log.info("%s %s", action.id, in_words(result))
+    return state_of(result)
+
+
+@task(
+    name="data-action-slice",
+    description="Calls one data action for a slice of a fan-out's items, each recorded in the ledger.",
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=1),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_process_trouble,
+    persist_result=False,
+)
+async def run_slice(action_id: str, start: int, run: ChainRun) -> State[Any]:
+    """Calls an action for a slice of its items from `start` on, many at a time, and keeps each end in `run.sent`."""
+    action, fan, sent = run.chain.actions[action_id], run.fan_out(action_id), run.sent[action_id]
+    indexes = range(start, min(start + SLICE, len(fan.items)))
+
+    async def one(index: int) -> None:
+        sent[index] = await run.send(action, fan.items[index], fan.fingerprint, item=index, quiet=True)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index in indexes:
+                group.create_task(one(index))
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None  # one cause, which `is_process_trouble` can read
+    ends = Counter(item.state for index in indexes if (item := sent[index]))
+    if ends[EffectState.DONE] < len(indexes):
+        return Failed(message=f"{len(indexes) - ends[EffectState.DONE]} of {len(indexes)} items did not complete")
+    reused = all(item.reused for index in indexes if (item := sent[index]))
+    return Completed(name="Cached" if reused else "Completed", message=f"{len(indexes)} items")
+
+
+async def finish_fan_out(action: Action, run: ChainRun, started_ms: float) -> None:
+    """Keeps one result for a fan-out that began at `started_ms`, and tells of it."""
+    result = _gathered(action, run.fan_out(action.id), run.sent[action.id], run, started_ms)
+    run.results[action.id] = result
+    log.info("%s %s", action.id, in_words(result))
+    if not result.cached:
+        status: Literal["completed", "failed"] = "completed" if result.status == "completed" else "failed"
+        facts = {"items": result.items, "error": result.error}
+        await run.handle.record(f"action.{status}", action.id, facts, messages=run.messages(action.id, status, facts))
+
+
+async def begin_fan_out(action: Action, run: ChainRun) -> None:
+    """Tells that a fan-out begins, unless an earlier run completed all of it."""
+    fan = run.fan_out(action.id)
+    run.sent[action.id] = [None] * len(fan.items)
+    if run.all_done(action, fan.fingerprint, len(fan.items)):
+        return
+    facts = {"items": len(fan.items)}
+    await run.handle.record("action.started", action.id, facts, messages=run.messages(action.id, "started", facts))
+
+
+def _gathered(
+    action: Action, fan: FanOut, sent: Sequence[Sent | None], run: ChainRun, started_ms: float
+) -> ActionResult:
+    ends = Counter(str(_STATUS[item.state]) if item else "failed" for item in sent)
+    worst = next((status for status in ("unknown", "failed") if ends[status]), "completed")
+    errors = [{"item": index, **_error_of(item)} for index, item in enumerate(sent) if not item or item.error]
+    failed = worst != "completed"
+    stand_in = action.on_failure.value  # null unless the action has a fallback
+    result = ActionResult(
+        ActionStatus(worst),
+        output=[item.output if item and item.state is EffectState.DONE else stand_in for item in sent],
+        available=True,
+        cached=bool(sent) and all(item.reused for item in sent if item),
+        reason=run.why(*run.identity(action, fan.fingerprint, 0), fan.fingerprint),
+        error=_items_error(errors, len(sent)) if failed else None,
+        attempts=sum(item.attempts for item in sent if item),
+        latency_ms=max((item.latency_ms for item in sent if item), default=0.0),
+        latencies_ms=tuple(item.latency_ms for item in sent if item and item.attempts),
+        items=dict(ends),
+        fingerprint=fan.fingerprint.value,
+        started_ms=round(started_ms, 3),
+        ended_ms=round(run.elapsed_ms(), 3),
+    )
+    return after_failure(action, result) if failed else result
+
+
+def after_failure(action: Action, result: ActionResult) -> ActionResult:
+    """Applies the action's `on_failure` to a result that failed or cannot be known."""
+    mode = action.on_failure.mode
+    if mode == "fallback":
+        known = result.status is ActionStatus.FAILED
+        return replace(
+            result,
+            status=ActionStatus.COMPLETED if known else result.status,
+            output=action.on_failure.value if result.items is None else result.output,
+            available=True,
+            reason=f"fell back after: {(result.error or {}).get('message', 'a failure')}",
+        )
+    if mode == "continue":
+        return replace(result, available=result.items is not None)
+    return replace(result, available=False, blocks=True)
+
+
+def state_of(result: ActionResult) -> State[Any]:
+    """The Prefect state of an action. It carries no data: Prefect logs what a failed state carries."""
+    if result.status is ActionStatus.COMPLETED:
+        name = "Cached" if result.cached else "Fallback" if result.error else "Completed"
+        return Completed(name=name, message=result.reason or None)
+    if result.status is ActionStatus.SKIPPED:
+        return State(type=StateType.COMPLETED, name="Skipped", message=result.reason)
+    name = "Unknown" if result.status is ActionStatus.UNKNOWN else "Failed"
+    return Failed(name=name, message=str((result.error or {}).get("message", "")))
+
+
+def in_words(result: ActionResult) -> str:
+    """One line on how an action ended, for logs and terminals."""
+    if result.status is ActionStatus.SKIPPED:
+        return f"skipped: {result.reason}"
+    if result.cached and result.status is ActionStatus.COMPLETED:
+        return result.reason
+    items = f" {sum(result.items.values())} items" if result.items else ""
+    took = f"{result.status}{items} in {result.ended_ms - result.started_ms:.0f} ms"
+    cause = f": {result.error.get('message', '')}" if result.error else ""
+    return took + cause + (f" ({result.reason})" if result.reason else "")
+
+
+async def _result_of(action: Action, step: Step, run: ChainRun) -> ActionResult:
+    match step:
+        case Skip():
+            await run.handle.record("action.skipped", action.id, {"reason": step.reason})
+            return ActionResult(ActionStatus.SKIPPED, blocks=step.blocks, reason=step.reason)
+        case Broken():
+            error = {"kind": "binding", "message": step.message}
+            result = ActionResult(ActionStatus.FAILED, error=error)
+            await run.handle.record(
+                "action.failed", action.id, error, messages=run.messages(action.id, "failed", {"error": error})
+            )
+            return after_failure(action, result)
+        case Send():
+            return await _send(action, step, run)
+        case FanOut():
+            return _gathered(action, step, (), run, run.elapsed_ms())  # nothing to do: the list is empty
+
+
+async def _send(action: Action, step: Send, run: ChainRun) -> ActionResult:
+    sent = await run.send(action, step.inputs, step.fingerprint, quiet=False)
+    reason = run.why(*run.identity(action, step.fingerprint), step.fingerprint)
+    result = ActionResult(
+        _STATUS[sent.state],
+        output=sent.output,
+        available=sent.state is EffectState.DONE,
+        cached=sent.reused and sent.state is EffectState.DONE,
+        reason=reason,
+        error=sent.error,
+        attempts=sent.attempts,
+        latency_ms=round(sent.latency_ms, 3),
+        latencies_ms=(sent.latency_ms,) if sent.attempts else (),
+        fingerprint=step.fingerprint.value,
+    )
+    return result if sent.state is EffectState.DONE else after_failure(action, result)
+
+
+def _error_of(item: Sent | None) -> dict[str, Any]:
+    if item is None:
+        return {"kind": "not_reached", "message": "not sent: its slice ended early"}
+    return dict(item.error or {})
+
+
+def _items_error(errors: list[dict[str, Any]], total: int) -> dict[str, Any]:
+    kinds = Counter(error.get("kind", "") for error in errors)
+    kind = kinds.most_common(1)[0][0]
+    shown = 20  # the ledger has them all; a document with 10,000 errors helps nobody
+    return {
+        "kind": kind,
+        "message": f"{len(errors)} of {total} items did not complete; item {errors[0]['item']}: {errors[0]['message']}",
+        "items": errors[:shown],
+    }

@@ -1,0 +1,127 @@
+"""Fixtures that reach over folders: a real Prefect server, an own home, a local vendor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+CHECKOUT = Path(__file__).parent.parent
+POSTGRES = os.environ.get("CORDBOARD_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432").rstrip("/")
+for name in [name for name in os.environ if name.startswith(("CORDBOARD_", "CXONE_", "PREFECT_API_"))]:
+    del os.environ[name]  # a developer's own tenant or server is never what a test talks to
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server with an empty database; yields its API URL.
+
+    On PostgreSQL where there is one: on SQLite the server answers 503 to two writes at once, and the client then waits
+    two seconds, so the same tests take several times as long.
+    """
+    from prefect.logging.handlers import APILogHandler
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+    folder = tmp_path_factory.mktemp("prefect")
+    with ExitStack() as stack:
+        database = stack.enter_context(own_database()) or f"sqlite+aiosqlite:///{folder}/prefect.db"
+        url = stack.enter_context(serving_prefect(folder, database))
+        stack.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}))
+        yield url
+        APILogHandler().flush()  # else Prefect offers what is left to a server that is gone, for a minute, at exit
+
+
+@contextmanager
+def own_database() -> Iterator[str | None]:
+    """A database of our own on the local PostgreSQL, dropped at the end; None where there is no PostgreSQL."""
+    name = f"cordboard_prefect_{os.getpid()}"
+    try:
+        asyncio.run(_statement(f"CREATE DATABASE {name}"))
+    except (OSError, asyncpg.PostgresError):
+        yield None
+        return
+    try:
+        yield f"{POSTGRES}/{name}".replace("postgresql:", "postgresql+asyncpg:")
+    finally:
+        asyncio.run(_statement(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _statement(text: str) -> None:
+    connection = await asyncpg.connect(f"{POSTGRES}/postgres", timeout=3)
+    try:
+        await connection.execute(text)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def serving_prefect(folder: Path, database: str) -> Iterator[str]:
+    """`prefect server start` on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    try:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/api/health") or server.poll() is not None, 180)
+        assert server.poll() is None, (folder / "server.log").read_text()
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for something to become true; fails when it does not in time."""
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, f"not so within {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until() -> Callable[..., None]:
+    """`wait_until(predicate, seconds)`, the only way in which a test waits."""
+    return wait_until
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own folder for everything that a run writes."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("CORDBOARD_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checkout(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of the checkout, as working directory."""
+    monkeypatch.chdir(CHECKOUT)
+    return CHECKOUT

@@ -1,0 +1,122 @@
+"""After a failure the file is mended and the run goes on: only what must run runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+LENGTH = 20
+
+
+def line(changed: int | None = None) -> str:
+    """Twenty actions in a row, each made from the one before; `changed` gives that one another constant."""
+    actions = [
+        f"  a{n}: {{definition_id: def-echo, inputs: {{n: {n}, salt: {'new' if n == changed else 'old'}"
+        + (f', before: "{{{{ a{n - 1}.n }}}}"' if n else "")
+        + "}}"
+        for n in range(LENGTH)
+    ]
+    return "kind: chain\nname: line\nactions:\n" + "\n".join(actions) + "\n"
+
+
+def sends(box: Any, after: int = 0) -> list[int]:
+    """Which actions the vendor was asked for, beginning with its n-th request."""
+    return [request.inputs["n"] for request in box.truth.requests[after:] if request.definition_id]
+
+
+@pytest.mark.parametrize("k", range(LENGTH))
+def test_after_a_failure_at_any_place_the_rerun_sends_nothing_that_had_completed(vendor: Any, run: Any, k: int) -> None:
+    box = vendor({"match": {"inputs": {"n": k}, "nth": [1]}, "fault": {"status": 422, "body": {"message": "no"}}})
+    first = run(box, line())
+    seen = len(box.truth.requests)
+    second = run(box, line())
+    assert (first["status"], second["status"]) == ("partial" if k else "failed", "completed")
+    assert sends(box, seen) == list(range(k, LENGTH))
+    assert [action["cached"] for action in second["actions"].values()] == [n < k for n in range(LENGTH)]
+    assert second["actions"][f"a{k}"]["reason"] == "run again: it failed before"
+
+
+@pytest.mark.parametrize("k", [0, 1, 9, 19])
+def test_an_edit_of_one_action_sends_it_and_what_depends_on_it_and_nothing_else(vendor: Any, run: Any, k: int) -> None:
+    """What depends on it runs again even where its inputs came out the same."""
+    box = vendor()
+    run(box, line())
+    seen = len(box.truth.requests)
+    second = run(box, line(changed=k))
+    assert sends(box, seen) == list(range(k, LENGTH))
+    assert second["actions"][f"a{k}"]["reason"] == "run again: its inputs changed"
+    if k + 1 < LENGTH:
+        assert second["actions"][f"a{k + 1}"]["reason"] == f"run again: a{k} ran again"
+
+
+def test_a_branch_that_does_not_depend_on_the_edit_is_reused(vendor: Any, run: Any) -> None:
+    box = vendor()
+    chain = """
+        kind: chain
+        name: fork
+        actions:
+          root: {definition_id: def-echo, inputs: {n: 0}}
+          left: {definition_id: def-echo, inputs: {n: 1, from: "{{ root.n }}"}}
+          right: {definition_id: def-echo, inputs: {n: 2, from: "{{ root.n }}", x: EDIT}}
+        """
+    run(box, chain)
+    seen = len(box.truth.requests)
+    run(box, chain.replace("EDIT", "edited"))
+    assert sends(box, seen) == [2]
+
+
+def test_what_does_not_change_the_effect_does_not_run_it_again(vendor: Any, run: Any) -> None:
+    """Timeouts, retries and descriptions are ours; the vendor never sees them."""
+    box = vendor()
+    chain = "kind: chain\nname: same\nactions: {a: {definition_id: def-echo, inputs: {n: 1}MORE}}\n"
+    run(box, chain.replace("MORE", ""))
+    second = run(box, chain.replace("MORE", ", timeout_seconds: 5, retries: 4, description: shorter"))
+    assert second["actions"]["a"]["cached"]
+    assert len(box.truth.requests_for("def-echo")) == 1
+
+
+def test_only_the_items_that_failed_are_sent_again(vendor: Any, run: Any) -> None:
+    box = vendor({"match": {"inputs": {"n": 2}, "nth": [1]}, "fault": {"status": 422}})
+    chain = """
+        kind: chain
+        name: items
+        actions:
+          each: {definition_id: def-echo, for_each: "{{ [0, 1, 2, 3] }}", inputs: {n: "{{ item }}"}}
+        """
+    run(box, chain)
+    second = run(box, chain)
+    assert second["status"] == "completed"
+    assert Counter(sends(box)) == {0: 1, 1: 1, 2: 2, 3: 1}
+
+
+def test_another_run_key_is_another_run(vendor: Any, run: Any) -> None:
+    box = vendor()
+    chain = "kind: chain\nname: twice\nactions: {a: {definition_id: def-echo, inputs: {n: 1}}}\n"
+    run(box, chain, run_key="monday")
+    run(box, chain, run_key="tuesday")
+    assert len(box.truth.effects_of("def-echo")) == 2
+
+
+def test_an_unknown_outcome_is_not_repeated_until_its_author_says_that_a_repeat_is_harmless(
+    vendor: Any, run: Any
+) -> None:
+    """The script that this project replaces sent everything again; a lost reply became a second effect."""
+    box = vendor({"match": {"nth": [1]}, "fault": {"lost_reply": "after_commit"}})
+    chain = "kind: chain\nname: lost\nactions: {a: {definition_id: def-echo, inputs: {n: 1}MORE}}\n"
+    first, second = run(box, chain.replace("MORE", "")), run(box, chain.replace("MORE", ""))
+    assert [document["actions"]["a"]["status"] for document in (first, second)] == ["unknown", "unknown"]
+    assert "still unknown since" in second["actions"]["a"]["error"]["message"]
+    assert len(box.truth.effects_of("def-echo")) == 1
+    third = run(box, chain.replace("MORE", ", idempotent: true"))
+    assert third["actions"]["a"]["status"] == "completed"
+    assert len(box.truth.effects_of("def-echo")) == 2
+
+
+def test_a_reply_that_is_not_what_was_promised_leaves_the_outcome_unknown(vendor: Any, run: Any) -> None:
+    box = vendor({"match": {}, "fault": {"wrong_type": "html"}})
+    document = run(box, "kind: chain\nname: html\nactions: {a: {definition_id: def-echo}}\n")
+    assert (document["actions"]["a"]["status"], document["failures"][0]["kind"]) == ("unknown", "bad_reply")
