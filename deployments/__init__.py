@@ -1,0 +1,1 @@
+"""How flows are put to work: registration of blocks, one machine brought up, the demo."""
