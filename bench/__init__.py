@@ -1,0 +1,1 @@
+"""Benchmarks: each prints ratios against a limit that was measured in the same run."""
