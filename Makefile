@@ -23,7 +23,7 @@ up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployme
 	@$(BIN)/python -m deployments.up
 
 screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs Chromium)
-	@$(BIN)/python -m pytest -m browser -n0 tests/browser
+	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

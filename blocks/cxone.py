@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from cordboard.errors import BadCall
 from cordboard.redaction import Redactor
@@ -35,6 +35,8 @@ class CXoneCredentials(CredentialsBlock):
     _description: ClassVar[str] = "OAuth client credentials of one NICE CXone tenant, and where that tenant lives."
     _documentation_url: ClassVar[str] = "https://developer.niceincontact.com"  # type: ignore[assignment]
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     client_id: str = Field(
         title="Client ID", min_length=1, description="OAuth client id, from the tenant's API applications."
     )
@@ -46,15 +48,23 @@ class CXoneCredentials(CredentialsBlock):
         title="Region",
         description="Where the tenant lives; decides the hosts unless they are given below.",
     )
-    base_url: str | None = Field(
-        default=None,
+    base_url: str = Field(
+        default="",
         title="API root",
         description="Another API root than the region's, such as a sandbox; https, or http on this machine.",
     )
-    token_url: str | None = Field(
-        default=None,
+    token_url: str = Field(
+        default="",
         title="Token URL",
         description="Another token endpoint than the region's; same rules as the API root.",
+    )
+    grant: Literal["client_credentials"] = Field(
+        default="client_credentials", title="Grant", description="OAuth grant by which tokens are fetched."
+    )
+    send_secret_in: Literal["form", "basic_header"] = Field(
+        default="form",
+        title="Send id and secret in",
+        description="The form body, as most CXone tenants take it, or an HTTP Basic header.",
     )
     scopes: str = Field(
         default="dataactions:execute dataactions:read",
@@ -99,6 +109,9 @@ class CXoneCredentials(CredentialsBlock):
         secret, redactor = self.client_secret.get_secret_value(), redactor or Redactor()
         places = data_action_endpoints(self.region.value)
         token_url = self.token_url or places.token_url
-        tokens = TokenSource(token_url, self.client_id, secret, self.scopes.split(), redactor=redactor)
+        basic = self.send_secret_in == "basic_header"
+        tokens = TokenSource(
+            token_url, self.client_id, secret, self.scopes.split(), basic_auth=basic, redactor=redactor
+        )
         limits = SessionLimits.from_settings(settings or Settings())
         return VendorSession(self.base_url or places.base_url, tokens, limits, redactor=redactor, **session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from cordboard.settings import Settings
 from cordboard.vendors.webhook import Endpoint
@@ -29,9 +29,11 @@ class WebhookEndpoint(Block):
     )
     _documentation_url: ClassVar[str] = "https://www.standardwebhooks.com"  # type: ignore[assignment]
 
-    url: str = Field(
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: SecretStr = Field(
         title="URL",
-        description="Where messages are POSTed; https, or http on this machine only.",
+        description="Where messages are POSTed; https, or http on this machine only. Many receivers' URLs hold a token.",
         examples=["https://hooks.example.com/cordboard"],
     )
     secret: SecretStr = Field(
@@ -42,7 +44,8 @@ class WebhookEndpoint(Block):
     def get_endpoint(self) -> Endpoint:
         """The endpoint with its secret unwrapped; hand it to a relay and keep no copy."""
         name = self._block_document_name or "inline"
-        return Endpoint(ref=f"block:{name}", url=self.url, secret=self.secret.get_secret_value())
+        url, secret = self.url.get_secret_value(), self.secret.get_secret_value()
+        return Endpoint(ref=f"block:{name}", url=url, secret=secret)
 
 
 def endpoint_from_env(settings: Settings, block: WebhookEndpoint | None) -> Endpoint | None:

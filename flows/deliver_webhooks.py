@@ -11,6 +11,7 @@ from cordboard.errors import BadCall
 from cordboard.records.ledger import Ledger
 from cordboard.records.outbox import deliver_due
 from cordboard.settings import Settings
+from cordboard.vendors.transport import quiet_http_logs
 from cordboard.vendors.webhook import WebhookSender
 
 
@@ -24,6 +25,7 @@ async def deliver_webhooks(webhook: WebhookEndpoint | None = None) -> dict[str, 
     Returns:
         How many were `delivered`, are still `pending`, and are `dead` (given up, kept for a person to see).
     """
+    quiet_http_logs()
     settings = Settings.from_env(os.environ)
     endpoint = endpoint_from_env(settings, webhook)
     if endpoint is None:

@@ -29,6 +29,7 @@ from cordboard.records.ledger import Ledger
 from cordboard.records.relay import Relay
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
+from cordboard.vendors.transport import quiet_http_logs
 from cordboard.vendors.webhook import Endpoint, WebhookSender
 from tasks.artifacts import publish
 from tasks.chain_document import chain_document, keep_document
@@ -53,11 +54,11 @@ class RunChain(BaseModel):
         description="Values for the chain's `params`, as a JSON object.",
         json_schema_extra={"position": 1},
     )
-    run_key: str | None = Field(
-        default=None,
+    run_key: str = Field(
+        default="",
         title="Run key",
         description="Leave empty for a new run. With the key of an earlier run, what completed then is reused.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$",
         json_schema_extra={"position": 2},
     )
     deadline_seconds: float = Field(
@@ -75,7 +76,7 @@ def run_name() -> str:
     asked = flow_run.parameters.get("chain", {})
     asked = asked if isinstance(asked, dict) else asked.model_dump()
     stem = Path(str(asked.get("file", "chain"))).stem.replace("_", "-")
-    return f"{stem} · {asked['run_key']}" if asked.get("run_key") else stem
+    return f"{stem} ({asked['run_key']})" if asked.get("run_key") else stem
 
 
 @flow(name="run-chain", flow_run_name=run_name, persist_result=False)
@@ -132,6 +133,7 @@ async def _opened(
     asked: RunChain, credentials: CXoneCredentials | None, webhook: WebhookEndpoint | None, redactor: Redactor
 ) -> AsyncIterator[ChainRun]:
     """Checks everything that can be checked offline, then opens client, ledger and webhook relay, and closes them."""
+    quiet_http_logs()
     settings = Settings.from_env(os.environ)
     chain = load_chain(Path(asked.file))
     params = bind_params(chain, asked.params)
@@ -153,6 +155,7 @@ async def _opened(
                     endpoint=endpoint.ref if endpoint else None,
                     known=await handle.all_entries() if handle.epoch > 1 else {},
                     deadline=time.monotonic() + asked.deadline_seconds,
+                    redactor=redactor,
                 )
         finally:
             await handle.release()
@@ -213,7 +216,7 @@ async def _carry_out(run: ChainRun, action: Action, upstream: tuple[str, ...], w
     task: Any = run_action.with_options(task_run_name=action.id, timeout_seconds=_net(run, action))
     state = await task(action.id, run, wait_for=waits, return_state=True)
     if action.id not in run.results:
-        run.results[action.id] = await _ended_by_trouble(state)
+        run.keep(action.id, await _ended_by_trouble(state))
     return [state]
 
 
@@ -223,7 +226,7 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
     async def slice_from(start: int) -> State[Any]:
         async with room:
             last = min(start + SLICE, items)
-            task: Any = run_slice.with_options(task_run_name=f"{action.id} · {start + 1}-{last} of {items}")
+            task: Any = run_slice.with_options(task_run_name=_slice_name(action, start, last, items))
             state: State[Any] = await task(action.id, start, run, wait_for=waits, return_state=True)
             return state
 
@@ -232,6 +235,12 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
     states = await asyncio.gather(*(slice_from(start) for start in range(0, items, SLICE)))
     await finish_fan_out(action, run, started)
     return states
+
+
+def _slice_name(action: Action, start: int, last: int, items: int) -> str:
+    return (
+        f"{action.id} ({items} items)" if last - start == items else f"{action.id} ({start + 1} to {last} of {items})"
+    )
 
 
 def _net(run: ChainRun, action: Action) -> float:

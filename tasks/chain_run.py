@@ -19,6 +19,7 @@ from cordboard.chains.steps import FanOut, Step
 from cordboard.jsontext import digest
 from cordboard.records.effects import Effect, EffectState, Entry, Message
 from cordboard.records.run import RunHandle
+from cordboard.redaction import Redactor
 from cordboard.sending import Order, Sent, send_once
 from cordboard.settings import Settings
 from cordboard.vendors.cxone import execute_data_action, traceparent
@@ -48,6 +49,7 @@ class ChainRun:
         endpoint: reference of the webhook endpoint, or None.
         known: what earlier runs under this key left in the ledger, by logical id.
         deadline: monotonic time after which nothing starts.
+        redactor: masks known secrets in what a vendor says.
         steps: what was decided for each action whose upstreams have ended, by id.
         sent: how the items of a fan-out ended, by id of its action.
         results: how actions ended, by id.
@@ -65,10 +67,11 @@ class ChainRun:
         endpoint: str | None,
         known: Mapping[str, Entry],
         deadline: float,
+        redactor: Redactor,
     ) -> None:
         self.chain, self.params, self.run_key = chain, params, run_key
         self.session, self.handle, self.settings, self.endpoint = session, handle, settings, endpoint
-        self.known, self.deadline = known, deadline
+        self.known, self.deadline, self.redactor = known, deadline, redactor
         self.plan = plan_chain(chain)
         self.trace_id = uuid.uuid4().hex
         self.steps: dict[str, Step] = {}
@@ -82,6 +85,12 @@ class ChainRun:
     def elapsed_ms(self) -> float:
         """Milliseconds since this run started."""
         return (time.monotonic() - self._started) * 1000
+
+    def keep(self, action_id: str, result: ActionResult) -> ActionResult:
+        """Keeps how an action ended. What it says for people is masked: it is logged and shown in states."""
+        said = {"reason": self.redactor.text(result.reason), "error": self.redactor.value(result.error)}
+        self.results[action_id] = replace(result, **said)
+        return self.results[action_id]
 
     def messages(self, action_id: str, status: ChainStatus, payload: Mapping[str, Any]) -> tuple[Message, ...]:
         """The status webhook to send, or none where no endpoint is set."""

@@ -7,12 +7,13 @@ The ledger owns the repeats of a vendor call, inside the client. Prefect's own r
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.states import Completed, Failed
 from prefect.tasks import Task, exponential_backoff
@@ -56,8 +57,8 @@ async def run_action(action_id: str, run: ChainRun) -> State[Any]:
     action, started_ms = run.chain.actions[action_id], run.elapsed_ms()
     result = await _result_of(action, run.steps[action_id], run)
     result = replace(result, started_ms=round(started_ms, 3), ended_ms=round(run.elapsed_ms(), 3))
-    run.results[action.id] = result
-    log.info("%s %s", action.id, in_words(result))
+    result = run.keep(action.id, result)
+    tell(action_id, result)
     return state_of(result)
 
 
@@ -93,9 +94,9 @@ async def run_slice(action_id: str, start: int, run: ChainRun) -> State[Any]:
 
 async def finish_fan_out(action: Action, run: ChainRun, started_ms: float) -> None:
     """Keeps one result for a fan-out that began at `started_ms`, and tells of it."""
-    result = _gathered(action, run.fan_out(action.id), run.sent[action.id], run, started_ms)
-    run.results[action.id] = result
-    log.info("%s %s", action.id, in_words(result))
+    gathered = _gathered(action, run.fan_out(action.id), run.sent[action.id], run, started_ms)
+    result = run.keep(action.id, gathered)
+    tell(action.id, result)
     if not result.cached:
         status: Literal["completed", "failed"] = "completed" if result.status == "completed" else "failed"
         facts = {"items": result.items, "error": result.error}
@@ -164,6 +165,13 @@ def state_of(result: ActionResult) -> State[Any]:
         return State(type=StateType.COMPLETED, name="Skipped", message=result.reason)
     name = "Unknown" if result.status is ActionStatus.UNKNOWN else "Failed"
     return Failed(name=name, message=str((result.error or {}).get("message", "")))
+
+
+def tell(action_id: str, result: ActionResult) -> None:
+    """Says how an action ended: in the log of the run, for the UI, and to whoever runs it by hand."""
+    line = f"{action_id} {in_words(result)}"
+    get_run_logger().log(logging.INFO if result.error is None else logging.WARNING, line)
+    log.info(line)
 
 
 def in_words(result: ActionResult) -> str:

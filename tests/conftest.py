@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -26,20 +26,27 @@ for name in [name for name in os.environ if name.startswith(("CORDBOARD_", "CXON
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Prefect server with an empty database; yields its API URL.
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the Prefect server's database, empty at first.
 
     On PostgreSQL where there is one: on SQLite the server answers 503 to two writes at once, and the client then waits
     two seconds, so the same tests take several times as long.
     """
+    with own_database() as database:
+        yield database or f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/prefect.db"
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server; yields its API URL."""
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     folder = tmp_path_factory.mktemp("prefect")
-    with ExitStack() as stack:
-        database = stack.enter_context(own_database()) or f"sqlite+aiosqlite:///{folder}/prefect.db"
-        url = stack.enter_context(serving_prefect(folder, database))
-        stack.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}))
+    with (
+        serving_prefect(folder, prefect_database) as url,
+        temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}),
+    ):
         yield url
         APILogHandler().flush()  # else Prefect offers what is left to a server that is gone, for a minute, at exit
 
@@ -78,6 +85,8 @@ def serving_prefect(folder: Path, database: str) -> Iterator[str]:
         "PREFECT_HOME": str(folder),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     with (folder / "server.log").open("wb") as log:
