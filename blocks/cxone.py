@@ -109,7 +109,7 @@ class CXoneCredentials(CredentialsBlock):
         secret, redactor = self.client_secret.get_secret_value(), redactor or Redactor()
         places = data_action_endpoints(self.region.value)
         token_url = self.token_url or places.token_url
-        basic = self.send_secret_in == "basic_header"
+        basic = self.send_secret_in == "basic_header"  # noqa: S105  not a secret
         tokens = TokenSource(
             token_url, self.client_id, secret, self.scopes.split(), basic_auth=basic, redactor=redactor
         )

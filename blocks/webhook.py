@@ -33,7 +33,7 @@ class WebhookEndpoint(Block):
 
     url: SecretStr = Field(
         title="URL",
-        description="Where messages are POSTed; https, or http on this machine only. Many receivers' URLs hold a token.",
+        description="Where messages are POSTed; https, or http on this machine only. Hidden, as it may hold a token.",
         examples=["https://hooks.example.com/cordboard"],
     )
     secret: SecretStr = Field(

@@ -56,6 +56,12 @@ class Redactor:
 
 
 def _forms_of(secret: str) -> set[str]:
-    encoded = base64.b64encode(secret.encode()).decode()
-    escaped = json.dumps(secret)[1:-1]  # as it stands inside JSON text
-    return {secret, escaped, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}
+    packed = base64.b64encode(secret.encode()).decode()
+    once = _escaped(secret)  # twice: JSON that stands inside JSON, as where a vendor repeats a request
+    escaped = once.union(*map(_escaped, once))
+    return {secret, *escaped, quote(secret), quote(secret, safe=""), quote_plus(secret), packed, packed.rstrip("=")}
+
+
+def _escaped(text: str) -> set[str]:
+    """The text as it stands between the quotes of JSON, pure ASCII or not, and of Python's `repr`."""
+    return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}

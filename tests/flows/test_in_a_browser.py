@@ -81,4 +81,5 @@ def edges(api: str, flow_run: str) -> set[tuple[str, str]]:
 
 
 def artifact(api: str, key: str) -> str:
-    return str(httpx.get(f"{api}/artifacts/{key}/latest").raise_for_status().json()["id"])
+    body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+    return str(httpx.post(f"{api}/artifacts/filter", json=body).raise_for_status().json()[0]["id"])

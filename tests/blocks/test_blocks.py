@@ -1,0 +1,93 @@
+"""Blocks: what the UI's form says, what stays hidden, and the client that comes of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from prefect.testing.standard_test_suites import BlockStandardTestSuite
+
+from blocks.cxone import CXoneCredentials
+from blocks.webhook import WebhookEndpoint, endpoint_from_env
+from cordboard.errors import BadCall
+from cordboard.settings import Settings
+from cordboard.vendors.cxone import REGIONS
+from deployments.register_blocks import BLOCKS
+
+SECRET = "canary-secret-4711"
+WEBHOOK_SECRET = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeQ=="
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+class TestEveryBlock(BlockStandardTestSuite):
+    """Prefect's own rules for blocks: described, documented, every field explained, an example that names the block."""
+
+    @pytest.fixture
+    def block(self, block: type[Block]) -> type[Block]:
+        return block
+
+    test_has_a_valid_image = None  # we have no logo: the UI would fetch it from the network
+
+
+def credentials(**more: Any) -> CXoneCredentials:
+    return CXoneCredentials(client_id="id", client_secret=SECRET, **more)
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        credentials(),
+        credentials().get_client(),
+        WebhookEndpoint(url="https://example.com", secret=WEBHOOK_SECRET),
+        WebhookEndpoint(url="https://example.com", secret=WEBHOOK_SECRET).get_endpoint(),
+        Settings(webhook_secret=WEBHOOK_SECRET),
+    ],
+    ids=lambda carrier: type(carrier).__name__,
+)
+def test_nothing_that_carries_a_secret_shows_it(carrier: Any) -> None:
+    shown = repr(carrier) + str(carrier) + (carrier.model_dump_json() if isinstance(carrier, Block) else "")
+    assert SECRET not in shown and WEBHOOK_SECRET not in shown
+
+
+def test_the_region_decides_the_hosts_unless_they_are_given() -> None:
+    assert "https://eu1." in repr(credentials(region="eu1").get_client())
+    assert "https://crm.example.com" in repr(credentials(base_url="https://crm.example.com").get_client())
+
+
+def test_every_region_of_the_table_can_be_chosen_and_no_other() -> None:
+    assert all(credentials(region=region).get_client() for region in REGIONS)
+    with pytest.raises(ValueError, match="region"):
+        credentials(region="evil.example.com#")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://crm.example.com", "https://user:pw@crm.example.com", "ftp://x", "crm.example.com"]
+)
+def test_credentials_are_sent_to_https_or_to_this_machine_only(url: str) -> None:
+    with pytest.raises(BadCall):
+        credentials(base_url=url).get_client()
+    with pytest.raises(BadCall):
+        credentials(token_url=url).get_client()
+
+
+def test_missing_variables_are_all_named() -> None:
+    with pytest.raises(BadCall, match="CXONE_CLIENT_ID and CXONE_CLIENT_SECRET"):
+        CXoneCredentials.from_env({"CXONE_REGION": "na1"})
+
+
+def test_the_environment_says_what_a_block_says() -> None:
+    environment = {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET": SECRET, "CXONE_REGION": "uk1", "CXONE_SCOPES": "a b"}
+    read = CXoneCredentials.from_env(environment)
+    assert (read.client_id, read.region.value, read.scopes) == ("id", "uk1", "a b")
+    assert read.client_secret.get_secret_value() == SECRET
+
+
+def test_without_a_receiver_there_are_no_webhooks() -> None:
+    assert endpoint_from_env(Settings(), None) is None
+
+
+def test_a_block_comes_before_the_environment() -> None:
+    block = WebhookEndpoint(url="https://block.example.com", secret=WEBHOOK_SECRET)
+    found = endpoint_from_env(Settings(webhook_url="https://env.example.com", webhook_secret=WEBHOOK_SECRET), block)
+    assert found is not None and found.url == "https://block.example.com"
