@@ -11,7 +11,7 @@ demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
 
 test: $(STAMP)  ## set up and run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: $(STAMP)  ## style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -50,5 +50,5 @@ def test_the_webhook_secret_is_in_no_repr() -> None:
 
 
 def test_the_ledger_lies_in_the_home_unless_it_is_set() -> None:
-    assert Settings(home=Path("/h")).ledger == "sqlite+aiosqlite:////h/ledger.db"
+    assert Settings(home=Path("/h")).ledger == "sqlite:////h/ledger.db"
     assert Settings(ledger_url="postgresql+asyncpg://x/y").ledger == "postgresql+asyncpg://x/y"

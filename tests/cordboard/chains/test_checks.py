@@ -249,7 +249,7 @@ def test_the_output_of_a_fan_out_is_a_list_of_what_its_schema_says(template: str
 
 
 def test_too_much_is_refused_by_count() -> None:
-    actions = "\n".join(f"  a{number}: {{definition_id: d}}" for number in range(501))
+    actions = "\n".join(f"  a{number}: {{definition_id: d}}" for number in range(2_001))
     assert rules(check(chain(actions))) == {("shape", "actions")}
     assert rules(check(chain(f"  a: {{definition_id: d, inputs: {{x: {'y' * 300_000}}}}}"))) == {("limit", "a.inputs")}
 
@@ -258,14 +258,14 @@ def test_too_much_is_refused_by_count() -> None:
     "actions",
     [
         "\n".join(
-            f"  a{n}: {{definition_id: d, depends_on: [a{(n + 1) % 500}, a{(n * 7) % 500}]}}" for n in range(500)
+            f"  a{n}: {{definition_id: d, depends_on: [a{(n + 1) % 2000}, a{(n * 7) % 2000}]}}" for n in range(2000)
         ),
         "\n".join(
             f"  a{n}: {{definition_id: d, inputs: {{{', '.join(f'k{k}: 1' for k in range(40))}}}}}" for n in range(500)
         ),
         "  a:\n    definition_id: d\n    inputs:\n" + "\n".join(f"      k{n}: '{{{{ u{n}.x }}}}'" for n in range(9000)),
         "\n".join(f"  a{n}: {{definition_id: d, {', '.join(f'q{k}: 1' for k in range(40))}}}" for n in range(500)),
-        "\n".join(f"  a{n}: {{definition_id: {n}}}" for n in range(500)),
+        "\n".join(f"  a{n}: {{definition_id: {n}}}" for n in range(2000)),
     ],
     ids=["one big knot", "many inputs", "many unknown names", "many unknown keys", "every id wrong"],
 )
