@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cordboard.chains.model import load_chain
-from cordboard.chains.params import bind_params, read_params
+from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.results import exit_code
 from cordboard.errors import BadCall, CordboardError, InvalidDocument, Ours, Theirs
 
@@ -53,7 +53,7 @@ def run_chain(args: argparse.Namespace) -> int:
     """Runs a chain and prints its document or a table."""
     chain = load_chain(Path(args.file))
     given = read_params(chain, args.param)
-    bind_params(chain, given)
+    bind_params(chain, given, secrets_from_env(chain, os.environ))
     import flows.run_chain as job  # noqa: PLC0415  Prefect takes seconds to import
 
     options = {"run_key": args.run_key, "deadline_seconds": args.deadline}

@@ -8,12 +8,13 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import allow_failure, flow
+from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -22,9 +23,10 @@ from pydantic import BaseModel, Field
 from blocks.cxone import CXoneCredentials
 from blocks.webhook import WebhookEndpoint, endpoint_from_env
 from cordboard.chains.model import Action, load_chain
-from cordboard.chains.params import bind_params
+from cordboard.chains.params import bind_params, secrets_from_env
 from cordboard.chains.results import ActionResult, ActionStatus, ChainStatus
 from cordboard.chains.steps import FanOut, next_step
+from cordboard.errors import BadCall
 from cordboard.records.ledger import Ledger
 from cordboard.records.relay import Relay
 from cordboard.redaction import Redactor
@@ -53,6 +55,12 @@ class RunChain(BaseModel):
         title="Parameters",
         description="Values for the chain's `params`, as a JSON object.",
         json_schema_extra={"position": 1},
+    )
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        title="Secret parameters",
+        description="For each parameter that the chain declares secret, the name of a Prefect Secret block.",
+        json_schema_extra={"position": 4},
     )
     run_key: str = Field(
         default="",
@@ -136,7 +144,9 @@ async def _opened(
     quiet_http_logs()
     settings = Settings.from_env(os.environ)
     chain = load_chain(Path(asked.file))
-    params = bind_params(chain, asked.params)
+    secrets = {**secrets_from_env(chain, os.environ), **await _secrets_from_blocks(asked.secrets)}
+    params = bind_params(chain, asked.params, secrets)
+    redactor.learn(*secrets.values())
     endpoint = endpoint_from_env(settings, webhook)
     client = (credentials or CXoneCredentials.from_env(os.environ)).get_client(settings, redactor)
     run_key = asked.run_key or str(flow_run.id or uuid.uuid4())
@@ -152,15 +162,26 @@ async def _opened(
                     session=session,
                     handle=handle,
                     settings=settings,
+                    redactor=redactor,
                     endpoint=endpoint.ref if endpoint else None,
                     known=await handle.all_entries() if handle.epoch > 1 else {},
                     deadline=time.monotonic() + asked.deadline_seconds,
-                    redactor=redactor,
                 )
         finally:
             await handle.release()
     finally:
         await ledger.close()
+
+
+async def _secrets_from_blocks(names: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for param, block in names.items():
+        try:
+            secret: Any = await Secret.aload(block)
+            found[param] = str(secret.get())
+        except ValueError as error:
+            raise BadCall(f"no Secret block {block!r} for the parameter {param}: {error}") from None
+    return found
 
 
 @asynccontextmanager
@@ -209,7 +230,7 @@ async def _conduct(run: ChainRun) -> None:
 
 
 async def _carry_out(run: ChainRun, action: Action, upstream: tuple[str, ...], waits: list[Any]) -> list[State[Any]]:
-    step = next_step(action, run.params, {name: run.results[name] for name in upstream})
+    step = next_step(action, run.params, {name: run.results[name] for name in upstream}, run.mask)
     run.steps[action.id] = step
     if isinstance(step, FanOut) and step.items:
         return await _fan_out(run, action, len(step.items), waits)

@@ -16,7 +16,7 @@ from cordboard.chains.plan import plan_chain
 from cordboard.chains.results import ActionResult
 from cordboard.chains.schema import check_output
 from cordboard.chains.steps import FanOut, Step
-from cordboard.jsontext import digest
+from cordboard.jsontext import digest, dump_json
 from cordboard.records.effects import Effect, EffectState, Entry, Message
 from cordboard.records.run import RunHandle
 from cordboard.redaction import Redactor
@@ -46,6 +46,7 @@ class ChainRun:
         session: the vendor's client.
         handle: this run in the ledger.
         settings: limits.
+        redactor: masks the secrets of this run.
         endpoint: reference of the webhook endpoint, or None.
         known: what earlier runs under this key left in the ledger, by logical id.
         deadline: monotonic time after which nothing starts.
@@ -64,10 +65,10 @@ class ChainRun:
         session: VendorSession,
         handle: RunHandle,
         settings: Settings,
+        redactor: Redactor,
         endpoint: str | None,
         known: Mapping[str, Entry],
         deadline: float,
-        redactor: Redactor,
     ) -> None:
         self.chain, self.params, self.run_key = chain, params, run_key
         self.session, self.handle, self.settings, self.endpoint = session, handle, settings, endpoint
@@ -91,6 +92,10 @@ class ChainRun:
         said = {"reason": self.redactor.text(result.reason), "error": self.redactor.value(result.error)}
         self.results[action_id] = replace(result, **said)
         return self.results[action_id]
+
+    def mask(self, value: Any) -> Any:
+        """The value without the secrets of this run, as the ledger keeps it; the same object where it holds none."""
+        return self.redactor.value(value) if self.redactor.knows(dump_json(value)) else value
 
     def messages(self, action_id: str, status: ChainStatus, payload: Mapping[str, Any]) -> tuple[Message, ...]:
         """The status webhook to send, or none where no endpoint is set."""
@@ -130,7 +135,8 @@ class ChainRun:
                 traceparent=traceparent(self.trace_id, subject),
             )
             operation = request.operation
-            effect = Effect(self.settings.tenant, operation.name, logical_id, digest(inputs), subject, operation.safety)
+            body = digest(self.mask(inputs))
+            effect = Effect(self.settings.tenant, operation.name, logical_id, body, subject, operation.safety)
             order = Order(
                 effect,
                 request,
@@ -142,7 +148,8 @@ class ChainRun:
                 starting=() if quiet else self.messages(action.id, "started", {}),
                 ended=(lambda _: ()) if quiet else (lambda sent: self.ending(action, sent)),
             )
-            return checked(action, await send_once(self.handle, self.session, order))
+            sent = checked(action, await send_once(self.handle, self.session, order))
+            return replace(sent, output=self.mask(sent.output))
 
     def identity(self, action: Action, print_: Fingerprint, item: int | None = None) -> tuple[str, str]:
         """What people call this effect, and the logical id by which the ledger knows it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,13 +59,20 @@ class FanOut:
 Step = Skip | Broken | Send | FanOut
 
 
-def next_step(action: Action, params: Mapping[str, Any], upstream: Mapping[str, ActionResult]) -> Step:
+def next_step(
+    action: Action,
+    params: Mapping[str, Any],
+    upstream: Mapping[str, ActionResult],
+    mask: Callable[[Any], Any] = lambda value: value,
+) -> Step:
     """Decides what to do with an action whose upstreams have all ended.
 
     Args:
         action: the action.
         params: the chain's parameters, bound.
         upstream: the result of every action it depends on.
+        mask: hides secrets in inputs before they become part of a fingerprint. A secret is no part of what makes an
+            effect this effect: renewing it sends nothing again, and no digest of it is kept.
     """
     blockers = blocking(upstream)
     if blockers:
@@ -75,25 +82,29 @@ def next_step(action: Action, params: Mapping[str, Any], upstream: Mapping[str, 
     try:
         if action.when is not None and not bind_condition(action.when, context, f"{path}.when"):
             return Skip(f"its condition is not met: {action.when}", blocks=False)
-        return _bound(action, context, upstream, path)
+        return _bound(action, context, upstream, path, mask)
     except BindError as error:
         return Broken(str(error))
 
 
 def _bound(
-    action: Action, context: dict[str, Any], upstream: Mapping[str, ActionResult], path: str
+    action: Action,
+    context: dict[str, Any],
+    upstream: Mapping[str, ActionResult],
+    path: str,
+    mask: Callable[[Any], Any],
 ) -> Send | FanOut | Broken:
     prints = {name: result.fingerprint for name, result in upstream.items()}
     if action.for_each is None:
         inputs = bind(action.inputs, context, f"{path}.inputs")
-        return Send(inputs, fingerprint(action.definition_id, inputs, prints))
+        return Send(inputs, fingerprint(action.definition_id, mask(inputs), prints))
     items = bind(action.for_each, context, f"{path}.for_each")
     if not isinstance(items, list):
         return Broken(f"{path}.for_each: must be a list, and it is {_kind(items)}")
     if len(items) > MAX_ITEMS:
         return Broken(f"{path}.for_each: {len(items)} items; at most {MAX_ITEMS} are taken in one action")
     bound = tuple(_each_item(action, context, items, path))
-    return FanOut(bound, fingerprint(action.definition_id, [digest(item) for item in bound], prints))
+    return FanOut(bound, fingerprint(action.definition_id, [digest(mask(item)) for item in bound], prints))
 
 
 def _each_item(action: Action, context: dict[str, Any], items: list[Any], path: str) -> Iterator[Any]:

@@ -79,7 +79,9 @@ class TokenSource:
         self._headers = {"content-type": "application/x-www-form-urlencoded"}
         if basic_auth:
             pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
-            self._headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            packed = base64.b64encode(pair).decode()
+            self._redactor.learn(packed)
+            self._headers["authorization"] = f"Basic {packed}"
         else:
             form |= {"client_id": client_id, "client_secret": client_secret}
         self._form = urlencode({name: value for name, value in form.items() if value}).encode()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -182,7 +181,7 @@ def _check_secret(secret: str) -> None:
         raise BadCall(f"the webhook secret must begin with {SECRET_PREFIX}; {hint}")
     try:
         key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:  # not ASCII, or not base64
         raise BadCall(f"the webhook secret is not base64 after {SECRET_PREFIX}; {hint}") from None
     if len(key) not in SECRET_BYTES:
         raise BadCall(f"the webhook secret holds {len(key)} bytes and must hold 24 to 64; {hint}")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cordboard.chains.model import Action, Chain, Param
-from cordboard.chains.params import bind_params, read_params
+from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.schema import check_output
 from cordboard.errors import InvalidDocument
 
@@ -113,3 +113,29 @@ SCHEMA = {
 )  # fmt: skip
 def test_an_output_is_held_against_its_schema(value: Any, expected: list[str]) -> None:
     assert check_output(SCHEMA, value) == expected
+
+
+def test_a_secret_is_never_taken_from_the_parameters_of_a_run() -> None:
+    """Prefect stores those in clear and shows them in its UI."""
+    with pytest.raises(InvalidDocument) as caught:
+        bind_params(SECRETIVE, {"pin": "4711-canary"})
+    assert "CORDBOARD_SECRET_PIN" in caught.value.findings[0].hint
+    assert "4711-canary" not in str(caught.value)
+
+
+def test_a_secret_comes_from_the_environment() -> None:
+    secrets = secrets_from_env(SECRETIVE, {"CORDBOARD_SECRET_PIN": "4711-canary", "CORDBOARD_SECRET_OTHER": "x"})
+    assert bind_params(SECRETIVE, {}, secrets) == {"pin": "4711-canary"}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "said"), [({}, "required"), ({"pin": "123"}, "4 characters"), ({"pim": "12345"}, "pin")]
+)
+def test_a_secret_that_is_missing_too_short_to_be_masked_or_unknown_is_refused(
+    secrets: dict[str, str], said: str
+) -> None:
+    with pytest.raises(InvalidDocument, match=said):
+        bind_params(SECRETIVE, {}, secrets)
+
+
+SECRETIVE = Chain("secretive", {}, {"pin": Param("string", required=True, secret=True)})
