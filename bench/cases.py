@@ -23,7 +23,8 @@ from blocks.cxone import CXoneCredentials
 from cordboard.settings import Settings
 from cordboard.vendors.cxone import execute_data_action
 from cordboard.vendors.session import VendorSession
-from flows.run_chain import RunChain, run_chain
+from flows.run_chain import run_chain
+from tasks.opening import RunChain
 
 IN_FLIGHT = 50
 PORT = os.environ.get("BENCH_PORT", "9799")

@@ -54,17 +54,18 @@ def run_chain(args: argparse.Namespace) -> int:
     chain = load_chain(Path(args.file))
     given = read_params(chain, args.param)
     bind_params(chain, given, secrets_from_env(chain, os.environ))
-    import flows.run_chain as job  # noqa: PLC0415  Prefect takes seconds to import
+    from flows.run_chain import run_chain as flow  # noqa: PLC0415  Prefect takes seconds to import
+    from tasks.opening import RunChain  # noqa: PLC0415
 
     options = {"run_key": args.run_key, "deadline_seconds": args.deadline}
     try:
-        asked = job.RunChain(
+        asked = RunChain(
             file=args.file, params=given, **{key: value for key, value in options.items() if value is not None}
         )
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
         raise BadCall(f"cannot run it so: {faults}") from None
-    state = asyncio.run(_run(job.run_chain, asked, args.credentials, args.webhook))
+    state = asyncio.run(_run(flow, asked, args.credentials, args.webhook))
     document = _document_of(state)
     if args.json:
         print(json.dumps(document, ensure_ascii=False, allow_nan=False))

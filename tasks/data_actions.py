@@ -6,7 +6,6 @@ The ledger owns the repeats of a vendor call, inside the client. Prefect's own r
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from cordboard.errors import LedgerUnavailable
 from cordboard.records.effects import EffectState
 from cordboard.sending import Sent
 from tasks.chain_run import ChainRun, log
+from tasks.process import all_of
 
 SLICE = 500
 _STATUS = {
@@ -79,12 +79,7 @@ async def run_slice(action_id: str, start: int, run: ChainRun) -> State[Any]:
     async def one(index: int) -> None:
         sent[index] = await run.send(action, fan.items[index], fan.fingerprint, item=index, quiet=True)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for index in indexes:
-                group.create_task(one(index))
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None  # one cause, which `is_process_trouble` can read
+    await all_of(one(index) for index in indexes)
     ends = Counter(item.state for index in indexes if (item := sent[index]))
     if ends[EffectState.DONE] < len(indexes):
         return Failed(message=f"{len(indexes) - ends[EffectState.DONE]} of {len(indexes)} items did not complete")
