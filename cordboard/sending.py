@@ -19,7 +19,7 @@ from typing import Any
 from cordboard.records.effects import Effect, EffectState, Entry, Message, may_move
 from cordboard.records.run import RunHandle
 from cordboard.vendors.session import Answer, VendorSession
-from cordboard.vendors.wire import Outcome, Request, Safety, Verdict
+from cordboard.vendors.wire import Outcome, Request, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Order:
     ended: Callable[[Sent], Sequence[Message]] = lambda _: ()
 
     @property
-    def repeat_is_the_same(self) -> bool:
-        """Whether sending it twice is the same as sending it once."""
-        return self.request.operation.safety is Safety.NATURAL
+    def is_in_doubt(self) -> bool:
+        """Whether it may have taken effect in an earlier run. Only an answer that it has lifts the doubt."""
+        return self.known is not None and self.known.state in {EffectState.SENT, EffectState.UNKNOWN}
 
 
 class _Journal:
@@ -88,6 +88,8 @@ class _Journal:
         self.attempts = attempt
 
     async def refused(self, attempt: int, verdict: Verdict) -> None:
+        if self._order.is_in_doubt:
+            return  # this attempt had no effect; an earlier one may have
         await self._run.refused(self._order.effect, {"attempt": attempt, **evidence(verdict)})
 
 
@@ -146,8 +148,8 @@ def _outcome(answer: Answer, order: Order) -> Sent:
     verdict = answer.verdict
     if verdict.outcome is Outcome.ACCEPTED:
         return Sent(EffectState.DONE, verdict.value, attempts=answer.attempts, latency_ms=answer.latency_ms)
-    # An uncertain read or idempotent write is a plain failure: sending it again settles it.
-    uncertain = verdict.outcome is Outcome.UNKNOWN and not order.repeat_is_the_same
+    # Uncertain is uncertain in the ledger, also where a repeat is the same: the file may say otherwise tomorrow.
+    uncertain = verdict.outcome is Outcome.UNKNOWN or order.is_in_doubt
     state = EffectState.UNKNOWN if uncertain else EffectState.FAILED
     return Sent(state, error=evidence(verdict), attempts=answer.attempts, latency_ms=answer.latency_ms)
 
@@ -167,6 +169,5 @@ async def _still_unknown(run: RunHandle, order: Order, known: Entry) -> Sent:
 
 
 async def _cut_off(run: RunHandle, order: Order) -> None:
-    state = EffectState.FAILED if order.repeat_is_the_same else EffectState.UNKNOWN
     proof = {**order.context, "kind": "cancelled", "message": "the run was cancelled while the call was open"}
-    await run.conclude(order.effect, state, evidence=proof, attempts=0)
+    await run.conclude(order.effect, EffectState.UNKNOWN, evidence=proof, attempts=0)

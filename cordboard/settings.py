@@ -29,7 +29,7 @@ class Settings:
     """
 
     home: Path = Path(".cordboard")
-    ledger_url: str = ""
+    ledger_url: str = field(default="", repr=False)  # may hold a password
     tenant: str = "default"
     retry_attempts: int = 4
     retry_total_seconds: float = 60.0
@@ -37,7 +37,7 @@ class Settings:
     in_flight: int = 20
     calls_per_second: float = 0.0
     body_max_bytes: int = 8 * 1024 * 1024
-    webhook_url: str = ""
+    webhook_url: str = field(default="", repr=False)  # may hold a token
     webhook_secret: str = field(default="", repr=False)
     webhook_flush_seconds: float = 5.0
 

@@ -16,7 +16,6 @@ from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
 
 CHAIN = "examples/customer_sync.yaml"
-RUN_KEY = "demo"
 LOCKED = {
     "match": {"definition_id": "def-update-crm", "nth": [1]},
     "fault": {"status": 422, "body": {"code": "record_locked", "message": "the record is locked by another user"}},
@@ -42,7 +41,7 @@ def _walk(box: RunningSandbox, home: Path) -> int:
     first, code = run_chain()
     show(first)
 
-    say(f"3. Run it again under the same run key ({first['run_key']}): only what must run runs")
+    say("3. Run it again under the same run key: only what must run runs")
     second, again = run_chain(first["run_key"])
     show(second)
 
@@ -50,8 +49,9 @@ def _walk(box: RunningSandbox, home: Path) -> int:
     sends = Counter(request.definition_id for request in box.truth.requests if request.definition_id)
     for definition, count in sorted(sends.items()):
         print(f"  {definition:<20} {count} requests")
-    print(f"\nEverything is under {home}: the ledger, Prefect's database, {home / 'runs'}")
-    print("Look at the runs in a browser: make up")
+    place = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
+    print(f"\nEverything is under {place}: the ledger, the documents of the runs, Prefect's database")
+    print("See it in a browser: make up", flush=True)
     return 0 if (code, again) == (1, 0) and second["status"] == "completed" else 1
 
 

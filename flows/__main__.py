@@ -134,15 +134,16 @@ def _document_of(state: Any) -> dict[str, Any]:
 
 def print_table(document: dict[str, Any]) -> None:
     """Prints how each action ended, and how to go on where something is left to do."""
-    from tasks.artifacts import action_rows  # noqa: PLC0415
+    from tasks.artifacts import action_rows, what_next  # noqa: PLC0415
 
     rows = action_rows(document)
     width = max(len(row["action"]) for row in rows)
     print(f"{document['chain']}: {document['status']} in {document['duration_ms'] / 1000:.1f} s")
     for row in rows:
-        print(f"  {row['action']:<{width}}  {row['status']:<9}  {row['requests']} requests  {row['note']}".rstrip())
+        requests = f"{row['requests']} request{'' if row['requests'] == 1 else 's'}"
+        print(f"  {row['action']:<{width}}  {row['status']:<9}  {requests:<11} {row['note']}".rstrip())
     if document["status"] != "completed":
-        print(f"Mend what failed, then go on with --run-key {document['run_key']}: what completed is not sent again.")
+        print(what_next(document))
 
 
 def _prepare_environment(*, verbose: bool) -> None:

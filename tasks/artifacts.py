@@ -49,7 +49,7 @@ def summary_markdown(document: dict[str, Any]) -> str:
     lines += [f"- {_sentence(failure)}" for failure in document["failures"][:_SHOWN_FAILURES]]
     if ends["skipped"]:
         lines.append(f"- Skipped: {', '.join(map(plain, ends['skipped']))}")
-    lines += ["", _what_next(document, ends), "", _latency(document), "", f"Trace `{document['trace_id']}`"]
+    lines += ["", plain(what_next(document)), "", _latency(document), "", f"Trace `{document['trace_id']}`"]
     return "\n".join(lines)
 
 
@@ -63,7 +63,7 @@ def action_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
             "latency ms": round(action["latency_ms"]),
             "took ms": round(action["ended_ms"] - action["started_ms"]),
             "items": sum(action.get("items", {}).values()) or "",
-            "note": action["reason"] or (action["error"] or {}).get("message", ""),
+            "note": " · ".join(filter(None, ((action["error"] or {}).get("message"), action["reason"]))),
         }
         for name, action in document["actions"].items()
     ]
@@ -79,14 +79,16 @@ def _sentence(failure: dict[str, Any]) -> str:
     return f"**{plain(failure['action'])}** {failure['status']}: {plain(failure.get('message', ''))}{request}"
 
 
-def _what_next(document: dict[str, Any], ends: dict[str, list[str]]) -> str:
-    again = f"Run it again with run key `{document['run_key']}`: what completed is not sent again."
-    if ends["unknown"]:
+def what_next(document: dict[str, Any]) -> str:
+    """What a person does about a run, in one or two sentences."""
+    unknown = [name for name, action in document["actions"].items() if action["status"] == "unknown"]
+    again = f"Run it again with the run key {document['run_key']}: what completed is not sent again."
+    if unknown:
         return (
-            f"**{', '.join(map(plain, ends['unknown']))} may or may not have taken effect**, and will not be repeated "
-            f"without you. Look at the vendor; if a repeat does no harm, set `idempotent: true`. {again}"
+            f"{', '.join(unknown)} may or may not have taken effect, and will not be repeated without you. "
+            f"Look at the vendor; if a repeat does no harm, set `idempotent: true`. {again}"
         )
-    return again if ends["failed"] else "Nothing is left to do."
+    return f"Mend what failed. {again}" if document["failures"] else "Nothing is left to do."
 
 
 def _latency(document: dict[str, Any]) -> str:

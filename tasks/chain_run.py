@@ -50,7 +50,6 @@ class ChainRun:
         endpoint: reference of the webhook endpoint, or None.
         known: what earlier runs under this key left in the ledger, by logical id.
         deadline: monotonic time after which nothing starts.
-        redactor: masks known secrets in what a vendor says.
         steps: what was decided for each action whose upstreams have ended, by id.
         sent: how the items of a fan-out ended, by id of its action.
         results: how actions ended, by id.
@@ -104,10 +103,13 @@ class ChainRun:
         body = chain_status_message(self.trace_id, action_id, status, time.time(), payload)
         return (Message(self.endpoint, f"action.{status}", body),)
 
-    def why(self, subject: str, logical_id: str, print_: Fingerprint) -> str:
-        """Says why an action was reused or ran again; nothing where no earlier run under this key had it."""
+    def why(self, action: Action, print_: Fingerprint, item: int | None = None) -> str:
+        """Says why an action was reused, ran again or did not; nothing where no earlier run under this key had it."""
+        subject, logical_id = self.identity(action, print_, item)
         if logical_id in self.known:
-            return _WHY[self.known[logical_id].state]
+            state = self.known[logical_id].state
+            open_ended = state in {EffectState.SENT, EffectState.UNKNOWN} and not action.idempotent
+            return "not sent again: it may have taken effect before" if open_ended else _WHY[state]
         earlier = self._before.get(subject)
         if earlier is None:
             return ""
@@ -204,7 +206,7 @@ def checked(action: Action, sent: Sent) -> Sent:
 _WHY = {
     EffectState.DONE: "reused: same definition, inputs and upstream as before",
     EffectState.READY: "run again: it was refused before",
-    EffectState.SENT: "run again: its answer was never recorded",
+    EffectState.SENT: "run again: its answer was never recorded, and a repeat is the same",
     EffectState.FAILED: "run again: it failed before",
-    EffectState.UNKNOWN: "its earlier outcome is unknown",
+    EffectState.UNKNOWN: "run again: its outcome was never certain, and a repeat is the same",
 }

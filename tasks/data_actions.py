@@ -27,11 +27,6 @@ from tasks.chain_run import ChainRun, log
 from tasks.process import all_of
 
 SLICE = 500
-_STATUS = {
-    EffectState.DONE: ActionStatus.COMPLETED,
-    EffectState.FAILED: ActionStatus.FAILED,
-    EffectState.UNKNOWN: ActionStatus.UNKNOWN,
-}
 
 
 def is_process_trouble(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -111,7 +106,7 @@ async def begin_fan_out(action: Action, run: ChainRun) -> None:
 def _gathered(
     action: Action, fan: FanOut, sent: Sequence[Sent | None], run: ChainRun, started_ms: float
 ) -> ActionResult:
-    ends = Counter(str(_STATUS[item.state]) if item else "failed" for item in sent)
+    ends = Counter(str(status_of(action, item)) if item else "failed" for item in sent)
     worst = next((status for status in ("unknown", "failed") if ends[status]), "completed")
     errors = [{"item": index, **_error_of(item)} for index, item in enumerate(sent) if not item or item.error]
     failed = worst != "completed"
@@ -121,7 +116,7 @@ def _gathered(
         output=[item.output if item and item.state is EffectState.DONE else stand_in for item in sent],
         available=True,
         cached=bool(sent) and all(item.reused for item in sent if item),
-        reason=run.why(*run.identity(action, fan.fingerprint, 0), fan.fingerprint),
+        reason=run.why(action, fan.fingerprint, 0),
         error=_items_error(errors, len(sent)) if failed else None,
         attempts=sum(item.attempts for item in sent if item),
         latency_ms=max((item.latency_ms for item in sent if item), default=0.0),
@@ -132,6 +127,14 @@ def _gathered(
         ended_ms=round(run.elapsed_ms(), 3),
     )
     return after_failure(action, result) if failed else result
+
+
+def status_of(action: Action, sent: Sent) -> ActionStatus:
+    """How an action or item ended. Where a repeat is the same, an uncertain end is a plain failure: rerun it."""
+    if sent.state is EffectState.DONE:
+        return ActionStatus.COMPLETED
+    unknown = sent.state is EffectState.UNKNOWN and not action.idempotent
+    return ActionStatus.UNKNOWN if unknown else ActionStatus.FAILED
 
 
 def after_failure(action: Action, result: ActionResult) -> ActionResult:
@@ -201,9 +204,9 @@ async def _result_of(action: Action, step: Step, run: ChainRun) -> ActionResult:
 
 async def _send(action: Action, step: Send, run: ChainRun) -> ActionResult:
     sent = await run.send(action, step.inputs, step.fingerprint, quiet=False)
-    reason = run.why(*run.identity(action, step.fingerprint), step.fingerprint)
+    reason = run.why(action, step.fingerprint)
     result = ActionResult(
-        _STATUS[sent.state],
+        status_of(action, sent),
         output=sent.output,
         available=sent.state is EffectState.DONE,
         cached=sent.reused and sent.state is EffectState.DONE,

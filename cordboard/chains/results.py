@@ -118,4 +118,5 @@ def exit_code(document: Mapping[str, Any]) -> int:
     fresh = any(
         action["status"] == ActionStatus.COMPLETED and not action["cached"] for action in document["actions"].values()
     )
-    return 3 if kinds and kinds <= UNAVAILABLE and not fresh else 1
+    unknown = any(failure.get("status") == ActionStatus.UNKNOWN for failure in document["failures"])
+    return 3 if kinds and kinds <= UNAVAILABLE and not fresh and not unknown else 1

@@ -48,7 +48,7 @@ class TokenOffice:
             raise TokenRefusal(400, "invalid_scope", f"this client may not have: {' '.join(lacking)}")
         token = f"{self._random.getrandbits(256):064x}"
         self._grants[token] = _Grant(client.id, scopes, self._clock() + self._life)
-        life = int(self._life) if self._life.is_integer() else self._life
+        life = int(self._life) if float(self._life).is_integer() else self._life
         return {"access_token": token, "token_type": "Bearer", "expires_in": life, "scope": " ".join(scopes)}
 
     def demand(self, call: Call, scope: str) -> str:

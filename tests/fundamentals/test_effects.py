@@ -79,7 +79,16 @@ def test_a_lost_reply_of_a_write_is_unknown_and_never_repeated_by_itself(tmp_pat
 def test_an_idempotent_write_is_repeated_after_a_lost_reply(tmp_path: Path, box: RunningSandbox) -> None:
     box.sandbox.use_faults(Faults.of({"match": {"nth": [1]}, "fault": {"lost_reply": "after_commit"}}))
     first, second = in_run(tmp_path, lambda run: send(run, box, True), lambda run: send(run, box, True))
-    assert (first.state, second.state) == (EffectState.FAILED, EffectState.DONE)
+    assert (first.state, second.state) == (EffectState.UNKNOWN, EffectState.DONE)
+
+
+def test_a_doubt_stays_whatever_a_repeat_ends_with_short_of_success(tmp_path: Path, box: RunningSandbox) -> None:
+    """Else taking `idempotent` out of the file again would send what may have taken effect already."""
+    lost, busy = {"lost_reply": "after_commit"}, {"status": 422}
+    box.sandbox.use_faults(Faults.of({"match": {"nth": [1]}, "fault": lost}, {"match": {"nth": [1, 2]}, "fault": busy}))
+    tries = [lambda run: send(run, box, True), lambda run: send(run, box, True), lambda run: send(run, box)]
+    assert [sent.state for sent in in_run(tmp_path, *tries)] == [EffectState.UNKNOWN] * 3
+    assert len(box.truth.requests_for("def-write")) == 2
 
 
 @pytest.mark.parametrize(("idempotent", "state"), [(True, EffectState.DONE), (False, EffectState.UNKNOWN)])
