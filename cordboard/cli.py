@@ -27,6 +27,7 @@ from cordboard.errors import CordboardError, InvalidDocument
 from cordboard.findings import Finding, errors_in
 from cordboard.settings import Settings
 
+KINDS = ("chain", "sandbox", "faults")
 _UNREADABLE = ("document/", "kind/")
 
 
@@ -71,7 +72,7 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     graph.add_argument("file", type=Path, metavar="FILE")
     graph.add_argument("--format", choices=("mermaid", "dot"), default="mermaid")
     schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
-    schema.add_argument("kind", choices=("chain",))
+    schema.add_argument("kind", choices=KINDS)
     audits = verbs.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="ACTION")
     verify = _verb(audits, "verify", _audit_verify, "prove that no audit record was changed or removed")
     show = _verb(audits, "show", _audit_show, "list the audit records of one run")
@@ -105,7 +106,10 @@ def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     """The findings about one file, and a line that sums it up."""
     try:
         document = read_document(path)
-        _expect_kind(document.value, document.file)
+        kind = _kind_of(document.value, document.file)
+        if kind != "chain":
+            _module("sandbox").load(kind, path)
+            return (), f"{kind}, no findings"
     except InvalidDocument as error:
         return error.findings, _count(error.findings)
     findings = check_document(document)
@@ -117,13 +121,13 @@ def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     return findings, f"chain {chain.name}, {size}, {_count(findings)}"
 
 
-def _expect_kind(value: Any, file: str) -> None:
+def _kind_of(value: Any, file: str) -> str:
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind != "chain":
-        message = (
-            "the file does not say its kind" if kind is None else f"`{str(kind)[:64]}` is not a kind that is known"
-        )
-        raise InvalidDocument((Finding("kind/unknown", message, "kind", file, 1, "Write `kind: chain`."),))
+    if kind in KINDS:
+        return str(kind)
+    message = "the file does not say its kind" if kind is None else f"`{str(kind)[:64]}` is not a kind that is known"
+    hint = f"Write `kind: chain`; known are {', '.join(KINDS)}."
+    raise InvalidDocument((Finding("kind/unknown", message, "kind", file, 1, hint),))
 
 
 def _exit_code(findings: tuple[Finding, ...]) -> int:
@@ -147,8 +151,9 @@ def _graph(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_options: argparse.Namespace) -> int:
-    print(json.dumps(json_schema(), indent=2))
+def _schema(options: argparse.Namespace) -> int:
+    schema = json_schema() if options.kind == "chain" else _module("sandbox").schema(options.kind)
+    print(json.dumps(schema, indent=2))
     return 0
 
 

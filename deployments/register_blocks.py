@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
-from prefect.blocks.core import Block
-
-from blocks.cxone import CXoneCredentials
-from blocks.webhook import WebhookEndpoint
-
-BLOCKS: tuple[type[Block], ...] = (CXoneCredentials, WebhookEndpoint)
+from flows.__main__ import prepare_environment
 
 
-async def register_blocks() -> None:
-    """Makes the block types known, so that the UI offers their forms; again changes nothing."""
-    for block in BLOCKS:
+async def register_blocks() -> list[str]:
+    """Makes the block types known, so that the UI offers their forms; again changes nothing.
+
+    Returns:
+        The slugs of what was registered.
+    """
+    from blocks.cxone import CXoneCredentials  # noqa: PLC0415  Prefect reads its settings as it is imported
+    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
+
+    blocks = (CXoneCredentials, WebhookEndpoint)
+    for block in blocks:
         await block.aregister_type_and_schema()
+    return [block.get_block_type_slug() for block in blocks]
 
 
 def main() -> None:
-    """Registers and says what was registered."""
-    asyncio.run(register_blocks())
-    print("Registered:", ", ".join(block.get_block_type_slug() for block in BLOCKS))
+    """Registers with the server of `PREFECT_API_URL`, else in the database that `python -m flows` uses."""
+    prepare_environment(verbose=False)
+    print("Registered:", ", ".join(asyncio.run(register_blocks())))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from dotenv import load_dotenv
+
 from cordboard.errors import CordboardError, Theirs
 
 PORT = int(os.environ.get("CORDBOARD_PORT", "4200"))
@@ -25,6 +27,7 @@ WEBHOOK_SECRET = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1vLWRlbW8="  # noqa: S105 
 
 def main() -> int:
     """Starts everything, prints the addresses, waits, and stops everything in reverse order."""
+    load_dotenv(CHECKOUT / ".env")
     environment = _environment()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -32,7 +35,8 @@ def main() -> int:
         with contextlib.ExitStack() as stack:
             _start_all(stack, environment)
             print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSandbox      http://127.0.0.1:{SANDBOX_PORT}")
-            print("Run one      Deployments → run-chain → Run → Quick run\nCtrl-C stops it all.", flush=True)
+            print("Run one      Deployments, run-chain, Run, Quick run")
+            print("A run that chooses no credentials block talks to the sandbox. Ctrl-C stops it all.", flush=True)
             signal.pause()
     except KeyboardInterrupt:
         print("\nStopped.")

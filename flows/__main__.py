@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dotenv import load_dotenv
 from pydantic import ValidationError
 
 from cordboard.chains.model import load_chain
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one job and returns its exit code: 0 done, 1 bad verdict, 2 wrong input, 3 a vendor or service failed."""
     args = _parser().parse_args(argv)
     try:
-        _prepare_environment(verbose=args.verbose)
+        prepare_environment(verbose=args.verbose)
         return int(args.job(args))
     except InvalidDocument as error:
         if args.json:
@@ -146,8 +147,9 @@ def print_table(document: dict[str, Any]) -> None:
         print(what_next(document))
 
 
-def _prepare_environment(*, verbose: bool) -> None:
+def prepare_environment(*, verbose: bool) -> None:
     """Defaults for a run by hand: everything under one folder, an embedded server, our own lines on the terminal."""
+    load_dotenv(Path(".env"))  # what is set already wins
     home = Path(os.environ.get("CORDBOARD_HOME") or ".cordboard").absolute()
     os.environ["CORDBOARD_HOME"] = str(home)
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -11,12 +11,28 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cordboard.errors import BadCall
 from cordboard.sandbox.app import Sandbox
-from cordboard.sandbox.definition import default_definition, load_definition
+from cordboard.sandbox.definition import Definition, default_definition, load_definition
 from cordboard.sandbox.faults import Faults, load_faults
 from cordboard.sandbox.server import environment, serving
+
+
+def load(kind: str, path: Path) -> None:
+    """Reads a file of `kind: sandbox` or `kind: faults`.
+
+    Raises:
+        InvalidDocument: it breaks a rule; all faults at once.
+    """
+    load_definition(path) if kind == "sandbox" else load_faults(path)
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of `kind: sandbox` or `kind: faults`."""
+    model = Definition if kind == "sandbox" else Faults
+    return model.model_json_schema()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -158,3 +158,19 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )  # fmt: skip
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["sandbox", "faults"])
+def test_the_sandboxs_own_files_are_checked_too(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(Path("examples") / f"{kind}.yaml")]) == 0
+    assert capsys.readouterr().out == f"{kind}.yaml: {kind}, no findings\n"
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(f"kind: {kind}\nrulez: []\nclients: 7\n")
+    assert main(["check", str(bad)]) == 1
+    assert "rulez" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["sandbox", "faults"])
+def test_the_sandboxs_own_files_have_a_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", kind]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["kind"]["const"] == kind

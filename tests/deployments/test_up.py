@@ -33,7 +33,7 @@ def test_up_runs_a_deployment_with_a_block_and_stops_whole(
     with printed.open("wb") as output:
         up = subprocess.Popen([sys.executable, "-m", "deployments.up"], env=environment, stdout=output, cwd=checkout)
     try:
-        wait_until(lambda: "Ctrl-C stops it all" in printed.read_text() or up.poll() is not None, 240)
+        wait_until(lambda: "Ctrl-C stops it all." in printed.read_text() or up.poll() is not None, 240)
         assert up.poll() is None, printed.read_text()
         run = run_with_the_sandboxes_block(f"http://127.0.0.1:{port}/api")
         wait_until(lambda: state_of(f"http://127.0.0.1:{port}/api", run) in {"Completed", "Failed", "Crashed"}, 120)
