@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tasks.data_actions import SLICE, begin_fan_out, finish_fan_out, run_action,
 from tasks.opening import RunChain, opened
 from tasks.process import all_of, cancelled_by_sigterm, settled_heap
 
+NET_SECONDS = 30  # for binding, the ledger and the token, beside the call and its repeats
 SLICES_AT_ONCE = 2  # one that drains while the next one fills, so that memory does not grow with the items
 
 
@@ -88,7 +90,7 @@ async def _carry_out(run: ChainRun, action: Action, upstream: tuple[str, ...], w
     run.steps[action.id] = step
     if isinstance(step, FanOut) and step.items:
         return await _fan_out(run, action, len(step.items), waits)
-    task: Any = run_action.with_options(task_run_name=action.id, timeout_seconds=_net(run, action))
+    task = _within(action.timeout_seconds + run.settings.retry_total_seconds)
     state = await task(action.id, run, wait_for=waits, return_state=True)
     if action.id not in run.results:
         run.keep(action.id, await _ended_by_trouble(state))
@@ -100,9 +102,9 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
 
     async def slice_from(start: int) -> State[Any]:
         async with room:
-            last = min(start + SLICE, items)
-            task: Any = run_slice.with_options(task_run_name=_slice_name(action, start, last, items))
-            state: State[Any] = await task(action.id, start, run, wait_for=waits, return_state=True)
+            label = _label(action, start, min(start + SLICE, items), items)
+            slice_task: Any = run_slice
+            state: State[Any] = await slice_task(action.id, start, label, run, wait_for=waits, return_state=True)
             return state
 
     started = run.elapsed_ms()
@@ -112,15 +114,18 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
     return states
 
 
-def _slice_name(action: Action, start: int, last: int, items: int) -> str:
-    return (
-        f"{action.id} ({items} items)" if last - start == items else f"{action.id} ({start + 1} to {last} of {items})"
-    )
+def _label(action: Action, start: int, last: int, items: int) -> str:
+    whole = last - start == items
+    return f"{action.id} ({items} items)" if whole else f"{action.id} ({start + 1} to {last} of {items})"
 
 
-def _net(run: ChainRun, action: Action) -> float:
-    """Prefect's timeout of a task: a net under the client's own, which ends each call and keeps its evidence."""
-    return action.timeout_seconds + run.settings.retry_total_seconds + 30
+@lru_cache(maxsize=64)
+def _within(seconds: float) -> Any:
+    """The task with Prefect's timeout as a net under the client's own, which ends each call and keeps its evidence.
+
+    Cached, because Prefect reads a task's source anew each time that its options change.
+    """
+    return run_action.with_options(timeout_seconds=seconds + NET_SECONDS)
 
 
 async def _ended_by_trouble(state: State[Any]) -> ActionResult:

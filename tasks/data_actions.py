@@ -36,6 +36,7 @@ def is_process_trouble(task: Task[..., Any], run: TaskRun, state: State[Any]) ->
 
 @task(
     name="data-action",
+    task_run_name="{action_id}",
     description="Calls one data action, recorded in the ledger before and after.",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=1),
@@ -59,6 +60,7 @@ async def run_action(action_id: str, run: ChainRun) -> State[Any]:
 
 @task(
     name="data-action-slice",
+    task_run_name="{label}",
     description="Calls one data action for a slice of a fan-out's items, each recorded in the ledger.",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=1),
@@ -66,7 +68,7 @@ async def run_action(action_id: str, run: ChainRun) -> State[Any]:
     retry_condition_fn=is_process_trouble,
     persist_result=False,
 )
-async def run_slice(action_id: str, start: int, run: ChainRun) -> State[Any]:
+async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> State[Any]:
     """Calls an action for a slice of its items from `start` on, many at a time, and keeps each end in `run.sent`."""
     action, fan, sent = run.chain.actions[action_id], run.fan_out(action_id), run.sent[action_id]
     indexes = range(start, min(start + SLICE, len(fan.items)))
