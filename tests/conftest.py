@@ -115,7 +115,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(name="wait_until")
+@pytest.fixture(name="wait_until", scope="session")
 def _wait_until() -> Callable[..., None]:
     """`wait_until(predicate, seconds)`, the only way in which a test waits."""
     return wait_until

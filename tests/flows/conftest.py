@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
+import asyncpg
+import httpx
 import pytest
 
 from cordboard.sandbox.definition import default_definition
@@ -59,7 +63,8 @@ def run(prefect_server: str, home: Path, tmp_path: Path) -> Run:
 
     def start(box: RunningSandbox, chain: str | Path, **asked: Any) -> dict[str, Any]:
         from blocks.cxone import CXoneCredentials
-        from flows.run_chain import RunChain, run_chain
+        from flows.run_chain import run_chain
+        from tasks.opening import RunChain
 
         file = chain if isinstance(chain, Path) else write_chain(tmp_path, chain)
         webhook = asked.pop("webhook", None)
@@ -109,3 +114,63 @@ def write_chain(folder: Path, text: str) -> Path:
 def chain_file(tmp_path: Path) -> Callable[[str], Path]:
     """Writes a chain to `chain.yaml`."""
     return lambda text: write_chain(tmp_path, text)
+
+
+@pytest.fixture(scope="session")
+def prefect_keeps(
+    prefect_server: str, prefect_database: str, wait_until: Callable[..., None]
+) -> Callable[[], dict[str, bytes]]:
+    """`prefect_keeps()`: everything that Prefect's server keeps, through its API and in the raw database."""
+
+    def read() -> dict[str, bytes]:
+        from prefect.events import emit_event
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()  # what this process logged and told has arrived when its last event has
+        last = emit_event("cordboard.last", {"prefect.resource.id": f"cordboard.{os.getpid()}"})
+        wait_until(lambda: str(last and last.id).encode() in through_api(prefect_server)["events of the API"])
+        return through_api(prefect_server) | {"database": asyncio.run(raw(prefect_database))}
+
+    return read
+
+
+def through_api(server: str) -> dict[str, bytes]:
+    """What anybody may read who can reach the Prefect server; secrets of blocks are not asked for."""
+    found = {}
+    with httpx.Client(base_url=server, trust_env=False) as client:
+        for kind in ("flow_runs", "task_runs", "logs", "artifacts", "block_documents"):
+            pages: list[Any] = []
+            while not pages or len(pages[-1]) == 200:
+                asked = {"limit": 200, "offset": len(pages) * 200}
+                pages.append(client.post(f"/{kind}/filter", json=asked).raise_for_status().json())
+            found[f"{kind} of the API"] = json.dumps(pages, ensure_ascii=False).encode()
+        found["events of the API"] = client.post("/events/filter", json={"limit": 50}).content
+    return found
+
+
+async def raw(database: str) -> bytes:
+    """Every row of every table as text; for SQLite, its files."""
+    if database.startswith("sqlite"):
+        return b"".join(file.read_bytes() for file in Path(database.partition("///")[2]).parent.iterdir())
+    connection = await asyncpg.connect(database.replace("+asyncpg", ""))
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = [await connection.fetch(f'SELECT t::text FROM "{name}" t') for (name,) in tables]
+    finally:
+        await connection.close()
+    return "\n".join(text for table in rows for (text,) in table).encode()
+
+
+@pytest.fixture(scope="module")
+def kept_log() -> Iterator[StringIO]:
+    """Every log record of this process from DEBUG on, as a log file would have it, and its raw arguments."""
+    kept, levels = StringIO(), {logger: logger.level for logger in map(logging.getLogger, ("", "prefect"))}
+    handler = logging.StreamHandler(kept)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s %(args)r"))
+    for logger in levels:
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+    yield kept
+    for logger, level in levels.items():
+        logger.setLevel(level)
+        logger.removeHandler(handler)

@@ -30,9 +30,14 @@ ARTIFACTS = {  # and what must be seen on the page of each
     "customer-sync-timeline": "img[src^='data:image/svg']",
     "customer-sync-actions": "text=the vendor rejects the request",
 }
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync".split()
-)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 
 
 def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
