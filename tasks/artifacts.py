@@ -63,7 +63,9 @@ def action_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
             "latency ms": round(action["latency_ms"]),
             "took ms": round(action["ended_ms"] - action["started_ms"]),
             "items": sum(action.get("items", {}).values()) or "",
-            "note": " · ".join(filter(None, ((action["error"] or {}).get("message"), action["reason"]))),
+            "note": " · ".join(
+                filter(None, ((action["error"] or {}).get("message"), action["reason"].removeprefix("reused: ")))
+            ),
         }
         for name, action in document["actions"].items()
     ]
