@@ -3,7 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 export DO_NOT_TRACK := 1
-export PREFECT_HOME ?= $(CURDIR)/.cordboard/prefect
 
 .PHONY: demo test lint bench up screenshot lock docs clean
 

@@ -16,13 +16,16 @@ import asyncpg
 import httpx
 import pytest
 
+CHECKOUT = Path(__file__).parent.parent
+os.environ.setdefault("PREFECT_HOME", str(CHECKOUT / ".cordboard/tests"))  # not the developer's own
+Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-CHECKOUT = Path(__file__).parent.parent
 POSTGRES = os.environ.get("CORDBOARD_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432").rstrip("/")
 for name in [name for name in os.environ if name.startswith(("CORDBOARD_", "CXONE_", "PREFECT_API_"))]:
-    del os.environ[name]  # a developer's own tenant or server is never what a test talks to
+    if not name.startswith("CORDBOARD_TEST_"):
+        del os.environ[name]  # a developer's own tenant or server is never what a test talks to
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
     )
     document = run(box, Path("examples/customer_sync.yaml"), run_key="in-a-browser")
     assert document["status"] == "partial"
-    flow_run = newest_run(prefect_server)
+    flow_run = run_named(prefect_server, "customer-sync (in-a-browser)")
     wait_until(lambda: edges(prefect_server, flow_run) == ARROWS)  # task runs reach the server as events
     pictures = Path(os.environ.get("CORDBOARD_SCREENSHOTS", ".cordboard/screenshots"))
     pictures.mkdir(parents=True, exist_ok=True)
@@ -72,8 +72,8 @@ def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
         browser.close()
 
 
-def newest_run(api: str) -> str:
-    body = {"sort": "START_TIME_DESC", "limit": 1}
+def run_named(api: str, name: str) -> str:
+    body = {"flow_runs": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC"}
     return str(httpx.post(f"{api}/flow_runs/filter", json=body).raise_for_status().json()[0]["id"])
 
 
