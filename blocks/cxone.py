@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
@@ -92,6 +93,15 @@ class CXoneCredentials(CredentialsBlock):
         except ValidationError as error:
             faults = [f"CXONE_{str(fault['loc'][-1]).upper()}: {fault['msg']}" for fault in error.errors()]
             raise BadCall("\n".join(faults)) from None
+
+    @property
+    def tenant(self) -> str:
+        """Whose effects are brought about with these credentials: what was done for one tenant says nothing of another.
+
+        Host and client id, without the port, so that a sandbox that was started again is the same.
+        """
+        host = urlsplit(self.base_url or data_action_endpoints(self.region.value).base_url).hostname
+        return f"{host}/{self.client_id}"[:128]
 
     def get_client(
         self, settings: Settings | None = None, redactor: Redactor | None = None, **session: Any

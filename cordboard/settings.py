@@ -16,7 +16,7 @@ class Settings:
     Attributes:
         home: folder for everything a run writes.
         ledger_url: SQLAlchemy URL of the ledger; empty means SQLite inside `home`.
-        tenant: whose effects these are; part of every ledger key.
+        tenant: whose effects these are, part of every ledger key; empty means host and client id of the credentials.
         retry_attempts: sends of one call at the most, the first included.
         retry_total_seconds: time that one call may spend on its attempts and the waits between them.
         retry_after_max_seconds: the longest `Retry-After` that is obeyed; a longer one ends the call.
@@ -30,7 +30,7 @@ class Settings:
 
     home: Path = Path(".cordboard")
     ledger_url: str = field(default="", repr=False)  # may hold a password
-    tenant: str = "default"
+    tenant: str = ""
     retry_attempts: int = 4
     retry_total_seconds: float = 60.0
     retry_after_max_seconds: float = 60.0

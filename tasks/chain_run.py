@@ -138,7 +138,7 @@ class ChainRun:
             )
             operation = request.operation
             body = digest(self.mask(inputs))
-            effect = Effect(self.settings.tenant, operation.name, logical_id, body, subject, operation.safety)
+            effect = Effect(self.handle.tenant, operation.name, logical_id, body, subject, operation.safety)
             order = Order(
                 effect,
                 request,

@@ -78,11 +78,12 @@ async def opened(
     params = bind_params(chain, asked.params, secrets)
     redactor.learn(*secrets.values())
     endpoint = endpoint_from_env(settings, webhook)
-    client = (credentials or CXoneCredentials.from_env(os.environ)).get_client(settings, redactor)
+    login = credentials or CXoneCredentials.from_env(os.environ)
+    client, tenant = login.get_client(settings, redactor), settings.tenant or login.tenant
     run_key = asked.run_key or str(flow_run.id or uuid.uuid4())
     async with (
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,
-        await ledger.claim_run(settings.tenant, f"{chain.name}/{run_key}", kind="chain") as handle,
+        await ledger.claim_run(tenant, f"{chain.name}/{run_key}", kind="chain") as handle,
         client as session,
         _relaying(ledger, endpoint, settings),
     ):

@@ -70,13 +70,13 @@ async def verify(ledger: Ledger) -> AuditReport:
 async def history(ledger: Ledger, tenant: str, run_key: str) -> list[dict[str, Any]]:
     """The audit records of one run, oldest first; `detail` is canonical JSON text.
 
-    The ledger names a chain's run `chain/run key`; either that or the run key alone is taken.
+    The ledger names a chain's run `chain/run key`; either that or the run key alone is taken. An empty tenant is any.
 
     Raises:
         LedgerUnavailable: the ledger cannot be read.
     """
     named = (audit.c.run_key == run_key) | audit.c.run_key.endswith(f"/{run_key}", autoescape=True)
-    mine = (audit.c.tenant == tenant) & named
+    mine = (audit.c.tenant == tenant) & named if tenant else named
     query = select(audit).where(mine).order_by(audit.c.seq)
     return await ledger.read(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
 

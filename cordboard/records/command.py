@@ -25,7 +25,7 @@ def audit_verify(url: str, as_json: bool = False) -> int:
     return _reported(lambda: _verify(url, as_json))
 
 
-def audit_show(url: str, run_key: str, tenant: str = "default", as_json: bool = False) -> int:
+def audit_show(url: str, run_key: str, tenant: str = "", as_json: bool = False) -> int:
     """Prints the audit records of one run, oldest first.
 
     Returns:
@@ -48,7 +48,7 @@ async def _verify(url: str, as_json: bool) -> int:
 async def _show(url: str, run_key: str, tenant: str, as_json: bool) -> int:
     rows = await _with_ledger(url, lambda ledger: history(ledger, tenant, run_key))
     if not rows:
-        raise BadCall(f"the ledger knows no run {run_key!r} of tenant {tenant!r}")
+        raise BadCall(f"the ledger knows no run {run_key!r}{f' of tenant {tenant!r}' if tenant else ''}")
     for row in rows:
         line = f"{row['seq']:>8}  {row['at']}  {row['kind']:<18} {row['subject']}  {row['detail']}"
         print(json.dumps(row) if as_json else line)

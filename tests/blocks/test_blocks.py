@@ -91,3 +91,10 @@ def test_a_block_comes_before_the_environment() -> None:
     block = WebhookEndpoint(url="https://block.example.com", secret=WEBHOOK_SECRET)
     found = endpoint_from_env(Settings(webhook_url="https://env.example.com", webhook_secret=WEBHOOK_SECRET), block)
     assert found is not None and found.url == "https://block.example.com"
+
+
+def test_another_host_or_another_client_is_another_tenant() -> None:
+    mine = credentials(region="eu1")
+    assert mine.tenant == "eu1.api.nice-incontact.com/id"
+    assert len({mine.tenant, credentials(region="na1").tenant, credentials(base_url="https://x.example").tenant}) == 3
+    assert credentials(base_url="http://127.0.0.1:1").tenant == credentials(base_url="http://127.0.0.1:2").tenant

@@ -50,7 +50,7 @@ def records() -> list[dict[str, Any]]:
 
     async def read() -> list[dict[str, Any]]:
         async with await Ledger.open(Settings.from_env(os.environ).ledger) as ledger:
-            return await history(ledger, "default", "stop/test")
+            return await history(ledger, "", "stop/test")
 
     return asyncio.run(read())
 

@@ -120,3 +120,15 @@ def test_a_reply_that_is_not_what_was_promised_leaves_the_outcome_unknown(vendor
     box = vendor({"match": {}, "fault": {"wrong_type": "html"}})
     document = run(box, "kind: chain\nname: html\nactions: {a: {definition_id: def-echo}}\n")
     assert (document["actions"]["a"]["status"], document["failures"][0]["kind"]) == ("unknown", "bad_reply")
+
+
+def test_what_was_done_for_one_tenant_is_not_taken_as_done_for_another(
+    vendor: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same file and run key, once with the credentials of a test tenant and once with others."""
+    box = vendor()
+    chain = "kind: chain\nname: tenants\nactions: {a: {definition_id: def-echo, inputs: {n: 1}}}\n"
+    run(box, chain)
+    monkeypatch.setenv("CORDBOARD_TENANT", "another")
+    assert not run(box, chain)["actions"]["a"]["cached"]
+    assert len(box.truth.effects_of("def-echo")) == 2
