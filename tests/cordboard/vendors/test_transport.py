@@ -246,7 +246,13 @@ def test_a_gateway_that_packs_unasked_is_understood(raw_vendor: Callable[..., An
 
 @pytest.mark.parametrize(
     ("body", "encoding"),
-    [(gzip.compress(BODY, mtime=0)[:-9], "gzip"), (b"plain", "gzip"), (BODY, "br"), (BODY, "gzip, gzip"), (b"", "gzip")],
+    [
+        (gzip.compress(BODY, mtime=0)[:-9], "gzip"),
+        (b"plain", "gzip"),
+        (BODY, "br"),
+        (BODY, "gzip, gzip"),
+        (b"", "gzip"),
+    ],
 )
 def test_a_packed_body_that_cannot_be_unpacked_is_a_fault(
     raw_vendor: Callable[..., Any], body: bytes, encoding: str
