@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,7 @@ class ChainRun:
         self.results: dict[str, ActionResult] = {}
         self._started = time.monotonic()
         self._before = {entry.effect.subject: entry for entry in self.known.values()}
+        self._times = Counter(entry.effect.subject for entry in self.known.values())
         self._offered: set[str] = set()
         self._ready = asyncio.Semaphore(self.settings.in_flight + LOOKAHEAD)
 
@@ -154,9 +156,17 @@ class ChainRun:
             return replace(sent, output=self.mask(sent.output))
 
     def identity(self, action: Action, print_: Fingerprint, item: int | None = None) -> tuple[str, str]:
-        """What people call this effect, and the logical id by which the ledger knows it."""
-        place = "" if item is None else f"[{item}]"
-        return f"{action.id}{place}", f"{self.chain.name}/{self.run_key}/{action.id}{place}/{print_.value}"
+        """What people call this effect, and the logical id by which the ledger knows it.
+
+        Only the latest effect of an action counts as what it did: after an edit and an edit back, the vendor has what
+        was sent in between, so the first effect is brought about anew, under an id of its own.
+        """
+        subject = action.id if item is None else f"{action.id}[{item}]"
+        first = f"{self.chain.name}/{self.run_key}/{subject}/{print_.value}"
+        latest = self._before.get(subject)
+        if latest is not None and latest.effect.logical_id.startswith(first):
+            return subject, latest.effect.logical_id
+        return subject, f"{first}~{self._times[subject]}" if first in self.known else first
 
     def fan_out(self, action_id: str) -> FanOut:
         """The fan-out that was decided for an action."""

@@ -132,3 +132,13 @@ def test_what_was_done_for_one_tenant_is_not_taken_as_done_for_another(
     monkeypatch.setenv("CORDBOARD_TENANT", "another")
     assert not run(box, chain)["actions"]["a"]["cached"]
     assert len(box.truth.effects_of("def-echo")) == 2
+
+
+def test_an_edit_that_is_taken_back_is_sent_again(vendor: Any, run: Any) -> None:
+    """The vendor has what was sent last; that the first version was sent once, before, does not bring it back."""
+    box = vendor()
+    chain = "kind: chain\nname: back\nactions: {a: {definition_id: def-echo, inputs: {n: NOTE}}}\n"
+    for note in (1, 2, 1, 1, 2, 2):
+        document = run(box, chain.replace("NOTE", str(note)))
+    assert sends(box) == [1, 2, 1, 2]
+    assert document["actions"]["a"]["cached"]
