@@ -164,6 +164,7 @@ class Call:
         )
 
     async def _before_sleep(self, state: RetryCallState) -> None:
-        if self.sent_now and self.journal and self.latest and self.latest.outcome is Outcome.REFUSED:
+        certain = self._doubt is None  # an earlier attempt of this call may have taken effect
+        if certain and self.sent_now and self.journal and self.latest and self.latest.outcome is Outcome.REFUSED:
             await self.journal.refused(self.sends, self.latest)
         self.waited += state.upcoming_sleep
