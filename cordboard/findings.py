@@ -29,6 +29,7 @@ class Finding:
         line: 1-based line, or None where the place has no line of its own.
         hint: how to mend it.
         severity: error or warning.
+        proof: ids of nodes on the way that proves it, in order; empty where no way is needed.
     """
 
     rule: str
@@ -38,17 +39,24 @@ class Finding:
     line: int | None = None
     hint: str = ""
     severity: Severity = Severity.ERROR
+    proof: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part)
         where = f"{place}: " if place else ""
         inside = f"{self.path}: " if self.path else ""
+        way = f"\n    way: {' → '.join(_shortened(self.proof))}" if self.proof else ""
         hint = f"\n    {self.hint}" if self.hint else ""
-        return f"{where}{self.severity} [{self.rule}] {inside}{self.message}{hint}"
+        return f"{where}{self.severity} [{self.rule}] {inside}{self.message}{way}{hint}"
 
     def as_json(self) -> dict[str, Any]:
         """The finding as a JSON object."""
         return asdict(self)
+
+
+def _shortened(proof: tuple[str, ...]) -> tuple[str, ...]:
+    """A way that a person can read; the JSON form has all of it."""
+    return proof if len(proof) <= 20 else (*proof[:10], f"… {len(proof) - 20} more …", *proof[-10:])
 
 
 def errors_in(findings: list[Finding] | tuple[Finding, ...]) -> tuple[Finding, ...]:

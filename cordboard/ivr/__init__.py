@@ -1,0 +1,1 @@
+"""Call flows as files: read, check, compare, draw and write back, whichever vendor they are for."""
