@@ -49,13 +49,16 @@ class RunHandle:
     async def __aexit__(self, *_: object) -> None:
         await self.release()
 
-    async def intend(self, effect: Effect, attempt: int = 1, messages: Sequence[Message] = ()) -> None:
+    async def intend(
+        self, effect: Effect, attempt: int = 1, messages: Sequence[Message] = (), *, in_doubt: bool = False
+    ) -> None:
         """Records that the effect is about to be sent. Only after this returned may the first byte leave.
 
         Args:
             effect: the effect.
             attempt: which send of this call it is, from 1.
             messages: leave from the outbox if and only if this is recorded.
+            in_doubt: whether an earlier send may have taken effect: then a cancelled intent leaves it UNKNOWN.
 
         Raises:
             SameIdOtherBody: the id was recorded with another body.
@@ -73,7 +76,7 @@ class RunHandle:
         try:
             await asyncio.shield(written)
         except asyncio.CancelledError:
-            self._withdraw(effect)
+            self._withdraw(effect, EffectState.UNKNOWN if in_doubt else EffectState.READY)
             raise
 
     async def refused(self, effect: Effect, evidence: Any = None) -> None:
@@ -175,11 +178,11 @@ class RunHandle:
         step = Step(self._fence, effect, state, kind, facts, kept, why, self._bodies(messages))
         await self._ledger.submit(step)
 
-    def _withdraw(self, effect: Effect) -> None:
-        """Takes an intent back whose caller was cancelled while it was written: nothing was sent."""
+    def _withdraw(self, effect: Effect, before: EffectState) -> None:
+        """Takes an intent back whose caller was cancelled while it was written: nothing was sent by it."""
         with contextlib.suppress(LedgerUnavailable):
             detail, text = {"evidence": _CANCELLED}, dump_json(_CANCELLED)
-            step = Step(self._fence, effect, EffectState.READY, "effect.refused", detail, evidence=text)
+            step = Step(self._fence, effect, before, "effect.refused", detail, evidence=text)
             self._ledger.submit(step).add_done_callback(asyncio.Future.exception)  # nobody waits: hear it, drop it
 
     def _text(self, value: Any) -> str:

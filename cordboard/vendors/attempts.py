@@ -23,8 +23,14 @@ class Journal(Protocol):
     async def sending(self, attempt: int) -> None:
         """Awaited right before each send. Where it raises, nothing is sent, and the caller gets the exception."""
 
+    def leaving(self) -> None:
+        """Called when the connection is there: from now on the request may be out."""
+
     async def refused(self, attempt: int, verdict: Verdict) -> None:
-        """Awaited after an attempt that certainly had no effect, before the wait for the next."""
+        """Awaited after an attempt that certainly had no effect itself, before the wait for the next.
+
+        It says nothing about attempts before it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,6 @@ class Call:
         )
 
     async def _before_sleep(self, state: RetryCallState) -> None:
-        certain = self._doubt is None  # an earlier attempt of this call may have taken effect
-        if certain and self.sent_now and self.journal and self.latest and self.latest.outcome is Outcome.REFUSED:
+        if self.sent_now and self.journal and self.latest and self.latest.outcome is Outcome.REFUSED:
             await self.journal.refused(self.sends, self.latest)
         self.waited += state.upcoming_sleep

@@ -215,8 +215,14 @@ class VendorSession:
             return _TOO_LATE
         if call.journal:
             await call.journal.sending(call.sends + 1)
-        call.sends, call.sent_now = call.sends + 1, True
         async with self._open:
+            if call.is_late():  # the time ran out in the queue for a connection
+                if call.journal:
+                    await call.journal.refused(call.sends + 1, _TOO_LATE)
+                return _TOO_LATE
+            call.sends, call.sent_now = call.sends + 1, True
+            if call.journal:
+                call.journal.leaving()
             started, left = self._clock(), call.seconds_left()
             seen = await http.exchange(
                 operation.method,

@@ -265,6 +265,9 @@ class Diary:
         if attempt == self.fail_at:
             raise OSError("disk full")
 
+    def leaving(self) -> None:
+        pass
+
     async def refused(self, attempt: int, verdict: Verdict) -> None:
         self.lines.append((f"refused {verdict.kind}", attempt, len(self.vendor.seen)))
 
@@ -308,6 +311,29 @@ def test_a_refused_token_is_a_refused_attempt(virtual: Callable[..., Any]) -> No
     diary = Diary(vendor)
     assert virtual(main()).verdict.kind == "unauthorized"
     assert diary.lines == [("sending", 1, 0), ("refused unauthorized", 1, 1), ("sending", 2, 1)]
+
+
+def test_a_deadline_in_the_queue_for_a_connection_means_that_nothing_was_sent(virtual: Callable[..., Any]) -> None:
+    """One more call than may be open gets ready; its intent must not be taken for a request."""
+    diary = Diary(Vendor([]))
+
+    async def half_a_minute(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(30)
+        return GOOD
+
+    async def main() -> tuple[Answer, int]:
+        slow = Vendor([half_a_minute])
+        async with session_to(slow, SessionLimits(in_flight=5)) as session:
+            loop = asyncio.get_running_loop()
+            open_calls = [asyncio.create_task(session.call(WRITE, timeout_seconds=60)) for _ in range(5)]
+            await asyncio.sleep(1)
+            late = await session.call(WRITE, timeout_seconds=60, journal=diary, deadline=loop.time() + 10)
+            await asyncio.gather(*open_calls)
+            return late, len(slow.seen)
+
+    late, seen = virtual(main())
+    assert (late.verdict.outcome, late.verdict.kind, late.attempts, seen) == ("refused", "deadline", 0, 5)
+    assert diary.lines == [("sending", 1, 0), ("refused deadline", 1, 0)]
 
 
 def test_where_the_journal_cannot_write_nothing_is_sent(virtual: Callable[..., Any]) -> None:

@@ -49,6 +49,9 @@ class FirstAttempts:
         if attempt == 1:
             self.vendor.firsts.append(asyncio.get_running_loop().time())
 
+    def leaving(self) -> None:
+        pass
+
     async def refused(self, attempt: int, verdict: Verdict) -> None:
         pass
 
