@@ -48,7 +48,7 @@ def _walk(box: RunningSandbox, home: Path) -> int:
     say("What the vendor really saw")
     sends = Counter(request.definition_id for request in box.truth.requests if request.definition_id)
     for definition, count in sorted(sends.items()):
-        print(f"  {definition:<20} {count} requests")
+        print(f"  {definition:<20} {count} request{'' if count == 1 else 's'}")
     place = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
     print(f"\nEverything is under {place}: the ledger, the documents of the runs, Prefect's database")
     print("See it in a browser: make up", flush=True)

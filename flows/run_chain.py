@@ -16,16 +16,25 @@ from blocks.cxone import CXoneCredentials
 from blocks.webhook import WebhookEndpoint
 from cordboard.chains.model import Action
 from cordboard.chains.results import ActionResult, ActionStatus, ChainStatus
-from cordboard.chains.steps import FanOut, next_step
+from cordboard.chains.steps import FanOut, Send, Step, next_step
+from cordboard.errors import LedgerUnavailable
 from cordboard.redaction import Redactor
 from tasks.artifacts import publish
 from tasks.chain_document import chain_document, keep_document
 from tasks.chain_run import ChainRun
-from tasks.data_actions import SLICE, begin_fan_out, finish_fan_out, run_action, run_slice
+from tasks.data_actions import (
+    SLICE,
+    after_failure,
+    begin_fan_out,
+    ended,
+    finish_fan_out,
+    run_action,
+    run_slice,
+)
 from tasks.opening import RunChain, opened
 from tasks.process import all_of, cancelled_by_sigterm, settled_heap
 
-NET_SECONDS = 30  # for binding, the ledger and the token, beside the call and its repeats
+NET_SECONDS = 60  # for the ledger and the token, beside what the run allows
 SLICES_AT_ONCE = 2  # one that drains while the next one fills, so that memory does not grow with the items
 
 
@@ -90,10 +99,9 @@ async def _carry_out(run: ChainRun, action: Action, upstream: tuple[str, ...], w
     run.steps[action.id] = step
     if isinstance(step, FanOut) and step.items:
         return await _fan_out(run, action, len(step.items), waits)
-    task = _within(action.timeout_seconds + run.settings.retry_total_seconds)
-    state = await task(action.id, run, wait_for=waits, return_state=True)
+    state = await _within(run_action, run.allowed_seconds)(action.id, run, wait_for=waits, return_state=True)
     if action.id not in run.results:
-        run.keep(action.id, await _ended_by_trouble(state))
+        run.keep(action.id, await _after_trouble(run, action, step, await _trouble_of(state)))
     return [state]
 
 
@@ -103,14 +111,15 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
     async def slice_from(start: int) -> State[Any]:
         async with room:
             label = _label(action, start, min(start + SLICE, items), items)
-            slice_task: Any = run_slice
+            slice_task = _within(run_slice, run.allowed_seconds)
             state: State[Any] = await slice_task(action.id, start, label, run, wait_for=waits, return_state=True)
             return state
 
     started = run.elapsed_ms()
     await begin_fan_out(action, run)
     states = await asyncio.gather(*(slice_from(start) for start in range(0, items, SLICE)))
-    await finish_fan_out(action, run, started)
+    troubles = [await _trouble_of(state) for state in states if state.name in {"Crashed", "Failed", "TimedOut"}]
+    await finish_fan_out(action, run, started, troubles[0] if troubles else {})
     return states
 
 
@@ -120,18 +129,28 @@ def _label(action: Action, start: int, last: int, items: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _within(seconds: float) -> Any:
-    """The task with Prefect's timeout as a net under the client's own, which ends each call and keeps its evidence.
+def _within(task: Any, seconds: float) -> Any:
+    """The task with Prefect's timeout as a net under the run's own deadline, which ends each call with its evidence.
 
-    Cached, because Prefect reads a task's source anew each time that its options change.
+    Waiting for a free connection may take most of what the run allows, so no shorter time would do. Cached, because
+    Prefect reads a task's source anew each time that its options change.
     """
-    return run_action.with_options(timeout_seconds=seconds + NET_SECONDS)
+    return task.with_options(timeout_seconds=seconds + NET_SECONDS)
 
 
-async def _ended_by_trouble(state: State[Any]) -> ActionResult:
-    cause = await state.aresult(raise_on_failure=False)
-    error = {"kind": type(cause).__name__, "message": str(cause) or state.message or "the task ended without a result"}
-    return ActionResult(ActionStatus.FAILED, error=error, blocks=True)
+async def _trouble_of(state: State[Any]) -> dict[str, Any]:
+    """What ended a task that kept no result, as an error for people."""
+    cause = await state.aresult(raise_on_failure=False) if state.data is not None else None
+    kind = "ledger" if isinstance(cause, LedgerUnavailable) else type(cause).__name__ if cause else "crashed"
+    return {"kind": kind, "message": str(cause or "") or state.message or "the task ended without a result"}
+
+
+async def _after_trouble(run: ChainRun, action: Action, step: Step, trouble: dict[str, Any]) -> ActionResult:
+    """The result of an action whose task kept none: by what the ledger says of its effect."""
+    if not isinstance(step, Send):
+        return after_failure(action, ActionResult(ActionStatus.FAILED, error=trouble))
+    (sent,) = await run.standing(action, [run.identity(action, step.fingerprint)], trouble)
+    return ended(action, step, sent, run)
 
 
 def _state_of(document: dict[str, Any]) -> State[Any]:

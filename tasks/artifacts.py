@@ -63,12 +63,14 @@ def action_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
             "latency ms": round(action["latency_ms"]),
             "took ms": round(action["ended_ms"] - action["started_ms"]),
             "items": sum(action.get("items", {}).values()) or "",
-            "note": " · ".join(
-                filter(None, ((action["error"] or {}).get("message"), action["reason"].removeprefix("reused: ")))
-            ),
+            "note": _note((action["error"] or {}).get("message", ""), action["reason"].removeprefix("reused: ")),
         }
         for name, action in document["actions"].items()
     ]
+
+
+def _note(message: str, reason: str) -> str:
+    return reason if message in reason else " · ".join(filter(None, (message, reason)))
 
 
 def plain(text: str) -> str:
@@ -85,12 +87,16 @@ def what_next(document: dict[str, Any]) -> str:
     """What a person does about a run, in one or two sentences."""
     unknown = [name for name, action in document["actions"].items() if action["status"] == "unknown"]
     again = f"Run it again with the run key {document['run_key']}: what completed is not sent again."
+    failed = any(failure["status"] == "failed" for failure in document["failures"])
+    parts = []
     if unknown:
-        return (
-            f"{', '.join(unknown)} may or may not have taken effect, and will not be repeated without you. "
-            f"Look at the vendor; if a repeat does no harm, set `idempotent: true`. {again}"
-        )
-    return f"Mend what failed. {again}" if document["failures"] else "Nothing is left to do."
+        parts = [
+            f"{', '.join(unknown)} may or may not have taken effect, and will not be repeated without you.",
+            "Look at the vendor; if a repeat does no harm, set `idempotent: true`.",
+        ]
+    if failed:
+        parts.append("Mend what failed.")
+    return " ".join([*parts, again]) if document["failures"] else "Nothing is left to do."
 
 
 def _latency(document: dict[str, Any]) -> str:

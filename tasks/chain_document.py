@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from cordboard.chains.gantt import critical_path
 from cordboard.chains.results import chain_status, failures_of
+from cordboard.jsontext import digest
 from cordboard.records.metrics import failure_distribution, latency_summary
 from tasks.chain_run import ChainRun
 
@@ -33,11 +35,11 @@ def chain_document(run: ChainRun) -> dict[str, Any]:
 
 
 def keep_document(home: Path, document: dict[str, Any]) -> Path:
-    """Writes the document to `home/runs/<run key>.json`, whole or not at all, readable by its owner only.
+    """Writes the document to `home/runs/<chain>/<run key>.json`, whole or not at all, readable by its owner only.
 
     The run key's grammar (letters, digits, `_.-`, not starting with a dot) keeps the name inside the folder.
     """
-    folder = home / "runs"
+    folder = home / "runs" / folder_of(document["chain"])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{document['run_key']}.json"
     partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -45,3 +47,9 @@ def keep_document(home: Path, document: dict[str, Any]) -> Path:
         json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
     partial.replace(path)
     return path
+
+
+def folder_of(chain: str) -> str:
+    """The name of a chain's folder. Names are free text: what is not plain becomes a dash, and a digest tells apart."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", chain).strip("-")[:60]
+    return plain if plain == chain else f"{plain}-{digest(chain)[:8]}".lstrip("-")

@@ -16,7 +16,8 @@ from cordboard.chains.model import Action, Chain
 from cordboard.chains.plan import plan_chain
 from cordboard.chains.results import ActionResult
 from cordboard.chains.schema import check_output
-from cordboard.chains.steps import FanOut, Step
+from cordboard.chains.steps import FanOut, Send, Step
+from cordboard.errors import LedgerUnavailable
 from cordboard.jsontext import digest, dump_json
 from cordboard.records.effects import Effect, EffectState, Entry, Message
 from cordboard.records.run import RunHandle
@@ -26,6 +27,7 @@ from cordboard.settings import Settings
 from cordboard.vendors.cxone import execute_data_action, traceparent
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.webhook import ChainStatus, chain_status_message
+from tasks.standing import after_trouble
 
 log = logging.getLogger("cordboard.chain")
 
@@ -50,7 +52,8 @@ class ChainRun:
         redactor: masks the secrets of this run.
         endpoint: reference of the webhook endpoint, or None.
         known: what earlier runs under this key left in the ledger, by logical id.
-        deadline: monotonic time after which nothing starts.
+        allowed_seconds: what was asked for; `deadline` is the monotonic time after which nothing starts.
+        unsettled: what this process knows of effects and could not tell the ledger yet.
         steps: what was decided for each action whose upstreams have ended, by id.
         sent: how the items of a fan-out ended, by id of its action.
         results: how actions ended, by id.
@@ -68,20 +71,24 @@ class ChainRun:
         redactor: Redactor,
         endpoint: str | None,
         known: Mapping[str, Entry],
-        deadline: float,
+        allowed_seconds: float,
     ) -> None:
         self.chain, self.params, self.run_key = chain, params, run_key
         self.session, self.handle, self.settings, self.endpoint = session, handle, settings, endpoint
-        self.known, self.deadline, self.redactor = known, deadline, redactor
+        self.known, self.redactor = known, redactor
+        self.allowed_seconds, self.deadline = allowed_seconds, time.monotonic() + allowed_seconds
         self.plan = plan_chain(chain)
         self.trace_id = uuid.uuid4().hex
         self.steps: dict[str, Step] = {}
         self.sent: dict[str, list[Sent | None]] = {}
         self.results: dict[str, ActionResult] = {}
         self._started = time.monotonic()
-        self._before = {entry.effect.subject: entry for entry in self.known.values()}
+        self.unsettled: dict[str, Sent | None] = {}
+        by_time = sorted(self.known.values(), key=lambda entry: entry.updated_at)
+        self._before = {entry.effect.subject: entry for entry in by_time}
         self._times = Counter(entry.effect.subject for entry in self.known.values())
         self._offered: set[str] = set()
+        self._item_ids: dict[str, tuple[str, ...]] = {}
         self._ready = asyncio.Semaphore(self.settings.in_flight + LOOKAHEAD)
 
     def elapsed_ms(self) -> float:
@@ -105,68 +112,72 @@ class ChainRun:
         body = chain_status_message(self.trace_id, action_id, status, time.time(), payload)
         return (Message(self.endpoint, f"action.{status}", body),)
 
-    def why(self, action: Action, print_: Fingerprint, item: int | None = None) -> str:
+    def why(self, action: Action, print_: Fingerprint) -> str:
         """Says why an action was reused, ran again or did not; nothing where no earlier run under this key had it."""
-        subject, logical_id = self.identity(action, print_, item)
-        if logical_id in self.known:
-            state = self.known[logical_id].state
-            open_ended = state in {EffectState.SENT, EffectState.UNKNOWN} and not action.idempotent
-            return "not sent again: it may have taken effect before" if open_ended else _WHY[state]
-        earlier = self._before.get(subject)
+        known = self.known.get(self.identity(action, print_))
+        if known is not None:
+            return _why(action, known)
+        earlier = self._before.get(action.id)
         if earlier is None:
             return ""
         parts = (earlier.evidence or {}).get("fingerprint", {})
         return f"run again: {what_changed(parts, print_)}"
 
-    async def send(
-        self, action: Action, inputs: Any, print_: Fingerprint, *, item: int | None = None, quiet: bool
-    ) -> Sent:
-        """Sends one call of an action, or one item of it, through the ledger.
+    def why_items(self, action: Action) -> str:
+        """The same for a fan-out, with the number of items for each reason."""
+        ids = self.item_ids(action)
+        if not any(entry.effect.subject.startswith(f"{action.id}[") for entry in self.known.values()):
+            return ""
+        reasons = Counter(_why(action, self.known[each]) if each in self.known else _NEW for each in ids)
+        if len(reasons) == 1:
+            return next(iter(reasons))
+        return "; ".join(f"{count} of {len(ids)} {reason}" for reason, count in reasons.most_common())
 
-        Args:
-            action: the action.
-            inputs: its resolved inputs.
-            print_: the action's fingerprint.
-            item: index of the item in a fan-out.
-            quiet: whether status webhooks are left out.
-        """
+    async def send(self, action: Action, step: Send) -> Sent:
+        """Sends the one call of an action through the ledger, with its status webhooks."""
+        order = self._order(action, action.id, self.identity(action, step.fingerprint), step.inputs)
+        order = replace(
+            order,
+            context={"fingerprint": step.fingerprint.as_json()},
+            starting=self.messages(action.id, "started", {}),
+            ended=lambda sent: self.ending(action, sent),
+        )
+        return await self._through_ledger(action, order)
+
+    async def send_item(self, action: Action, index: int) -> Sent:
+        """Sends one item of a fan-out through the ledger, without status webhooks of its own."""
         async with self._ready:
-            subject, logical_id = self.identity(action, print_, item)
-            request = execute_data_action(
-                action.definition_id,
-                inputs,
-                idempotent=action.idempotent,
-                traceparent=traceparent(self.trace_id, subject),
-            )
-            operation = request.operation
-            body = digest(self.mask(inputs))
-            effect = Effect(self.handle.tenant, operation.name, logical_id, body, subject, operation.safety)
-            order = Order(
-                effect,
-                request,
-                timeout_seconds=action.timeout_seconds,
-                attempts=None if action.retries is None else action.retries + 1,
-                deadline=self.deadline,
-                known=await self._recall(logical_id),
-                context={"fingerprint": print_.as_json()},
-                starting=() if quiet else self.messages(action.id, "started", {}),
-                ended=(lambda _: ()) if quiet else (lambda sent: self.ending(action, sent)),
-            )
-            sent = checked(action, await send_once(self.handle, self.session, order))
-            return replace(sent, output=self.mask(sent.output))
+            fan, logical_id = self.fan_out(action.id), self.item_ids(action)[index]
+            order = self._order(action, f"{action.id}[{index}]", logical_id, fan.items[index], fan.prints[index])
+            return await self._through_ledger(action, order)
 
-    def identity(self, action: Action, print_: Fingerprint, item: int | None = None) -> tuple[str, str]:
-        """What people call this effect, and the logical id by which the ledger knows it.
+    def identity(self, action: Action, print_: Fingerprint) -> str:
+        """The logical id by which the ledger knows the effect of an action.
 
         Only the latest effect of an action counts as what it did: after an edit and an edit back, the vendor has what
         was sent in between, so the first effect is brought about anew, under an id of its own.
         """
-        subject = action.id if item is None else f"{action.id}[{item}]"
-        first = f"{self.chain.name}/{self.run_key}/{subject}/{print_.value}"
-        latest = self._before.get(subject)
+        first = f"{self.chain.name}/{self.run_key}/{action.id}/{print_.value}"
+        latest = self._before.get(action.id)
         if latest is not None and latest.effect.logical_id.startswith(first):
-            return subject, latest.effect.logical_id
-        return subject, f"{first}~{self._times[subject]}" if first in self.known else first
+            return latest.effect.logical_id
+        return f"{first}~{self._times[action.id]}" if first in self.known else first
+
+    def item_ids(self, action: Action) -> tuple[str, ...]:
+        """The logical ids of a fan-out's items, in order.
+
+        An item is what the vendor sees of it and what it was made from, not its place in the list: a list that grew
+        or was sorted does not send again what is done. The same item for the second time is another one.
+        """
+        if action.id not in self._item_ids:
+            fan, seen = self.fan_out(action.id), Counter[str]()
+            ground = digest([action.definition_id, dict(fan.fingerprint.upstream)])
+            ids = []
+            for each in fan.prints:
+                seen[each] += 1
+                ids.append(f"{self.chain.name}/{self.run_key}/{action.id}[]/{ground}/{each}#{seen[each]}")
+            self._item_ids[action.id] = tuple(ids)
+        return self._item_ids[action.id]
 
     def fan_out(self, action_id: str) -> FanOut:
         """The fan-out that was decided for an action."""
@@ -174,12 +185,30 @@ class ChainRun:
         assert isinstance(step, FanOut), action_id
         return step
 
-    def all_done(self, action: Action, print_: Fingerprint, items: int) -> bool:
+    def all_done(self, action: Action) -> bool:
         """Whether an earlier run under this key completed every item of a fan-out."""
-        ids = (self.identity(action, print_, item)[1] for item in range(items))
         return bool(self.known) and all(
-            (entry := self.known.get(each)) is not None and entry.state is EffectState.DONE for each in ids
+            (entry := self.known.get(each)) is not None and entry.state is EffectState.DONE
+            for each in self.item_ids(action)
         )
+
+    async def standing(self, action: Action, logical_ids: Sequence[str], trouble: Mapping[str, Any]) -> list[Sent]:
+        """How effects stand whose task ended without saying so.
+
+        Args:
+            action: the action.
+            logical_ids: the effects.
+            trouble: what ended the task; the error of those that were certainly not sent.
+
+        Returns:
+            One for each id. What may be out is UNKNOWN, also where the ledger cannot be asked.
+        """
+        try:
+            entries, lost = await self.handle.entries(logical_ids), set[str]()
+        except LedgerUnavailable:
+            entries, lost = {}, self._offered
+        found = (after_trouble(each, entries, self.unsettled, lost, trouble) for each in logical_ids)
+        return [checked(action, sent) for sent in found]
 
     def ending(self, action: Action, sent: Sent) -> Sequence[Message]:
         """The webhook that tells how an action ended."""
@@ -187,6 +216,27 @@ class ChainRun:
         if sent.state is EffectState.DONE:
             return self.messages(action.id, "completed", {"output": sent.output})
         return self.messages(action.id, "failed", {"error": sent.error})
+
+    def _order(self, action: Action, subject: str, logical_id: str, inputs: Any, body: str | None = None) -> Order:
+        request = execute_data_action(
+            action.definition_id,
+            inputs,
+            idempotent=action.idempotent,
+            traceparent=traceparent(self.trace_id, subject),
+        )
+        operation, body = request.operation, body or digest(self.mask(inputs))
+        return Order(
+            Effect(self.handle.tenant, operation.name, logical_id, body, subject, operation.safety),
+            request,
+            timeout_seconds=action.timeout_seconds,
+            attempts=None if action.retries is None else action.retries + 1,
+            deadline=self.deadline,
+        )
+
+    async def _through_ledger(self, action: Action, order: Order) -> Sent:
+        order = replace(order, known=await self._recall(order.effect.logical_id))
+        sent = checked(action, await send_once(self.handle, self.session, order, self.unsettled))
+        return replace(sent, output=self.mask(sent.output))
 
     async def _recall(self, logical_id: str) -> Entry | None:
         """What the ledger knows; asked anew where this run has offered the effect before and Prefect tries again."""
@@ -213,6 +263,12 @@ def checked(action: Action, sent: Sent) -> Sent:
     return replace(sent, state=EffectState.FAILED, output=None, error=error)
 
 
+def _why(action: Action, known: Entry) -> str:
+    open_ended = known.state in {EffectState.SENT, EffectState.UNKNOWN} and not action.idempotent
+    return "not sent again: it may have taken effect before" if open_ended else _WHY[known.state]
+
+
+_NEW = "new: no earlier run had it with these inputs"
 _WHY = {
     EffectState.DONE: "reused: same definition, inputs and upstream as before",
     EffectState.READY: "run again: it was refused before",

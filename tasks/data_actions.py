@@ -6,9 +6,10 @@ The ledger owns the repeats of a vendor call, inside the client. Prefect's own r
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -24,7 +25,6 @@ from cordboard.errors import LedgerUnavailable
 from cordboard.records.effects import EffectState
 from cordboard.sending import Sent
 from tasks.chain_run import ChainRun, log
-from tasks.process import all_of
 
 SLICE = 500
 
@@ -74,9 +74,14 @@ async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> St
     indexes = range(start, min(start + SLICE, len(fan.items)))
 
     async def one(index: int) -> None:
-        sent[index] = await run.send(action, fan.items[index], fan.fingerprint, item=index, quiet=True)
+        if sent[index] is None:  # else an earlier try of this task has it
+            sent[index] = await run.send_item(action, index)
 
-    await all_of(one(index) for index in indexes)
+    # Trouble with one item must not cut off the calls of the others.
+    ended_by = await asyncio.gather(*(one(index) for index in indexes), return_exceptions=True)
+    for error in ended_by:
+        if error is not None:
+            raise error
     ends = Counter(item.state for index in indexes if (item := sent[index]))
     if ends[EffectState.DONE] < len(indexes):
         return Failed(message=f"{len(indexes) - ends[EffectState.DONE]} of {len(indexes)} items did not complete")
@@ -84,9 +89,23 @@ async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> St
     return Completed(name="Cached" if reused else "Completed", message=f"{len(indexes)} items")
 
 
-async def finish_fan_out(action: Action, run: ChainRun, started_ms: float) -> None:
-    """Keeps one result for a fan-out that began at `started_ms`, and tells of it."""
-    gathered = _gathered(action, run.fan_out(action.id), run.sent[action.id], run, started_ms)
+async def finish_fan_out(action: Action, run: ChainRun, started_ms: float, trouble: Mapping[str, Any]) -> None:
+    """Keeps one result for a fan-out that began at `started_ms`, and tells of it.
+
+    Args:
+        action: the action.
+        run: its run.
+        started_ms: since the start of the run.
+        trouble: what ended a slice early, if anything did.
+    """
+    sent = run.sent[action.id]
+    missing = [index for index, item in enumerate(sent) if item is None]
+    if missing:
+        ids = run.item_ids(action)
+        stands = await run.standing(action, [ids[index] for index in missing], trouble)
+        for index, item in zip(missing, stands, strict=True):
+            sent[index] = item
+    gathered = _gathered(action, run.fan_out(action.id), [item for item in sent if item], run, started_ms)
     result = run.keep(action.id, gathered)
     tell(action.id, result)
     if not result.cached:
@@ -99,30 +118,28 @@ async def begin_fan_out(action: Action, run: ChainRun) -> None:
     """Tells that a fan-out begins, unless an earlier run completed all of it."""
     fan = run.fan_out(action.id)
     run.sent[action.id] = [None] * len(fan.items)
-    if run.all_done(action, fan.fingerprint, len(fan.items)):
+    if run.all_done(action):
         return
     facts = {"items": len(fan.items)}
     await run.handle.record("action.started", action.id, facts, messages=run.messages(action.id, "started", facts))
 
 
-def _gathered(
-    action: Action, fan: FanOut, sent: Sequence[Sent | None], run: ChainRun, started_ms: float
-) -> ActionResult:
-    ends = Counter(str(status_of(action, item)) if item else "failed" for item in sent)
+def _gathered(action: Action, fan: FanOut, sent: Sequence[Sent], run: ChainRun, started_ms: float) -> ActionResult:
+    ends = Counter(str(status_of(action, item)) for item in sent)
     worst = next((status for status in ("unknown", "failed") if ends[status]), "completed")
-    errors = [{"item": index, **_error_of(item)} for index, item in enumerate(sent) if not item or item.error]
+    errors = [{"item": index, **item.error} for index, item in enumerate(sent) if item.error]
     failed = worst != "completed"
     stand_in = action.on_failure.value  # null unless the action has a fallback
     result = ActionResult(
         ActionStatus(worst),
-        output=[item.output if item and item.state is EffectState.DONE else stand_in for item in sent],
+        output=[item.output if item.state is EffectState.DONE else stand_in for item in sent],
         available=True,
-        cached=bool(sent) and all(item.reused for item in sent if item),
-        reason=run.why(action, fan.fingerprint, 0),
+        cached=bool(sent) and all(item.reused for item in sent),
+        reason=run.why_items(action),
         error=_items_error(errors, len(sent)) if failed else None,
-        attempts=sum(item.attempts for item in sent if item),
-        latency_ms=max((item.latency_ms for item in sent if item), default=0.0),
-        latencies_ms=tuple(item.latency_ms for item in sent if item and item.attempts),
+        attempts=sum(item.attempts for item in sent),
+        latency_ms=max((item.latency_ms for item in sent), default=0.0),
+        latencies_ms=tuple(item.latency_ms for item in sent if item.attempts),
         items=dict(ends),
         fingerprint=fan.fingerprint.value,
         started_ms=round(started_ms, 3),
@@ -205,14 +222,17 @@ async def _result_of(action: Action, step: Step, run: ChainRun) -> ActionResult:
 
 
 async def _send(action: Action, step: Send, run: ChainRun) -> ActionResult:
-    sent = await run.send(action, step.inputs, step.fingerprint, quiet=False)
-    reason = run.why(action, step.fingerprint)
+    return ended(action, step, await run.send(action, step), run)
+
+
+def ended(action: Action, step: Send, sent: Sent, run: ChainRun) -> ActionResult:
+    """The result of an action from how its one effect ended."""
     result = ActionResult(
         status_of(action, sent),
         output=sent.output,
         available=sent.state is EffectState.DONE,
         cached=sent.reused and sent.state is EffectState.DONE,
-        reason=reason,
+        reason=run.why(action, step.fingerprint),
         error=sent.error,
         attempts=sent.attempts,
         latency_ms=round(sent.latency_ms, 3),
@@ -220,12 +240,6 @@ async def _send(action: Action, step: Send, run: ChainRun) -> ActionResult:
         fingerprint=step.fingerprint.value,
     )
     return result if sent.state is EffectState.DONE else after_failure(action, result)
-
-
-def _error_of(item: Sent | None) -> dict[str, Any]:
-    if item is None:
-        return {"kind": "not_reached", "message": "not sent: its slice ended early"}
-    return dict(item.error or {})
 
 
 def _items_error(errors: list[dict[str, Any]], total: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -97,7 +96,7 @@ async def opened(
             redactor=redactor,
             endpoint=endpoint.ref if endpoint else None,
             known=await handle.all_entries() if handle.epoch > 1 else {},
-            deadline=time.monotonic() + asked.deadline_seconds,
+            allowed_seconds=asked.deadline_seconds,
         )
 
 

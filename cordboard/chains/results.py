@@ -36,8 +36,10 @@ class ChainStatus(StrEnum):
 
 
 #: Failures that say "not now" rather than "not like this": nothing took effect and a later run may succeed.
-UNAVAILABLE = frozenset({"not_sent", "unavailable", "rate_limited", "breaker_open", "deadline", "server_error"})
-CREDENTIALS = "credentials"
+UNAVAILABLE = frozenset(
+    {"not_sent", "unavailable", "rate_limited", "breaker_open", "deadline", "server_error", "ledger"}
+)
+CREDENTIALS = frozenset({"credentials", "unauthorized"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def exit_code(document: Mapping[str, Any]) -> int:
     if document["status"] == ChainStatus.COMPLETED:
         return 0
     kinds = {failure.get("kind") for failure in document["failures"]}
-    if kinds == {CREDENTIALS}:
+    if kinds and kinds <= CREDENTIALS:
         return 2
     fresh = any(
         action["status"] == ActionStatus.COMPLETED and not action["cached"] for action in document["actions"].values()

@@ -50,9 +50,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """One call for each item, in order."""
+    """One call for each item, in order.
+
+    Attributes:
+        items: the inputs of each.
+        prints: digest of each item's masked inputs; the same item twice has the same one.
+        fingerprint: of all of them; what depends on the action is made from it.
+    """
 
     items: tuple[Any, ...]
+    prints: tuple[str, ...]
     fingerprint: Fingerprint
 
 
@@ -104,7 +111,8 @@ def _bound(
     if len(items) > MAX_ITEMS:
         return Broken(f"{path}.for_each: {len(items)} items; at most {MAX_ITEMS} are taken in one action")
     bound = tuple(_each_item(action, context, items, path))
-    return FanOut(bound, fingerprint(action.definition_id, [digest(mask(item)) for item in bound], prints))
+    digests = tuple(digest(mask(item)) for item in bound)
+    return FanOut(bound, digests, fingerprint(action.definition_id, list(digests), prints))
 
 
 def _each_item(action: Action, context: dict[str, Any], items: list[Any], path: str) -> Iterator[Any]:

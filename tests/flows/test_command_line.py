@@ -150,7 +150,7 @@ def test_everything_it_writes_lies_under_one_folder_for_its_owner_only(
 ) -> None:
     """Ledger and documents hold what the vendor said about customers."""
     ended = command(vendor(), chain_file(ECHO), "--run-key", "test")
-    kept = home / "runs" / "test.json"
+    kept = home / "runs" / ended.document["chain"] / "test.json"
     assert json.loads(kept.read_text()) == ended.document
     files = [path for path in home.rglob("*") if path.is_file() and "prefect" not in path.parts]
     assert {path.name for path in files} >= {"ledger.db", "test.json"}

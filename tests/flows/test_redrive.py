@@ -93,6 +93,72 @@ def test_only_the_items_that_failed_are_sent_again(vendor: Any, run: Any) -> Non
     assert Counter(sends(box)) == {0: 1, 1: 1, 2: 2, 3: 1}
 
 
+EACH = """
+    kind: chain
+    name: each
+    params: {who: {type: array, required: true}}
+    actions:
+      each: {definition_id: def-echo, for_each: "{{ params.who }}", inputs: {n: "{{ item }}"}}
+    """
+
+
+def test_a_list_that_grew_sends_only_what_is_new(vendor: Any, run: Any) -> None:
+    """Also where the order changed: an item is what the vendor sees of it, and not its place."""
+    box = vendor({"match": {"inputs": {"n": 2}, "nth": [1]}, "fault": {"status": 422}})
+    run(box, EACH, params={"who": [1, 2, 3]})
+    second = run(box, EACH, params={"who": [4, 3, 2, 1]})["actions"]["each"]
+    assert Counter(sends(box)) == {1: 1, 2: 2, 3: 1, 4: 1}
+    assert [item["n"] for item in second["output"]] == [4, 3, 2, 1]
+    assert second["reason"] == (
+        "2 of 4 reused: same definition, inputs and upstream as before; "
+        "1 of 4 new: no earlier run had it with these inputs; 1 of 4 run again: it failed before"
+    )
+
+
+def test_the_same_item_twice_is_sent_twice_and_not_once_more(vendor: Any, run: Any) -> None:
+    box = vendor()
+    run(box, EACH, params={"who": [7, 7]})
+    run(box, EACH, params={"who": [7, 7, 7]})
+    assert sends(box) == [7, 7, 7]
+
+
+def test_items_whose_source_was_edited_are_sent_again(vendor: Any, run: Any) -> None:
+    """They depend on it, as every other dependant does."""
+    box = vendor(people={"output": {"who": [1, 2]}})
+    chain = """
+        kind: chain
+        name: source
+        actions:
+          people: {definition_id: def-people, inputs: {salt: OLD}}
+          each: {definition_id: def-echo, for_each: "{{ people.who }}", inputs: {n: "{{ item }}"}}
+        """
+    run(box, chain)
+    run(box, chain.replace("OLD", "new"))
+    assert [entry.inputs["n"] for entry in box.truth.requests_for("def-echo")] == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("each", ["", ', for_each: "{{ [1, 2] }}"'], ids=["one call", "a fan-out"])
+def test_a_task_that_dies_after_its_intent_is_unknown_and_not_called_unsent(
+    vendor: Any, run: Any, monkeypatch: pytest.MonkeyPatch, each: str
+) -> None:
+    """The vendor has it, the ledger has the intent: nobody may read "not sent" and start it by hand."""
+
+    async def dies(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug of ours")
+
+    box = vendor()
+    chain = f"kind: chain\nname: dies\nactions: {{a: {{definition_id: def-echo, inputs: {{n: 1}}{each}}}}}\n"
+    with monkeypatch.context() as patch:
+        patch.setattr("cordboard.records.run.RunHandle.conclude", dies)
+        action = run(box, chain)["actions"]["a"]
+    assert action["status"] == "unknown"
+    said = "the vendor accepted it, and the ledger could not record that (a bug of ours)"
+    assert action["error"]["kind"] == "not_recorded" and said in action["error"]["message"]
+    seen = len(box.truth.requests)
+    assert run(box, chain)["actions"]["a"]["status"] == "unknown"
+    assert len(box.truth.requests) == seen > 0
+
+
 def test_another_run_key_is_another_run(vendor: Any, run: Any) -> None:
     box = vendor()
     chain = "kind: chain\nname: twice\nactions: {a: {definition_id: def-echo, inputs: {n: 1}}}\n"

@@ -284,7 +284,7 @@ def test_the_search_reaches_every_place(sinks: dict[str, bytes]) -> None:
         *("standard output of a run that succeeds", "standard error of a run that fails"),
         *("traceback of a block as parameter", "log records", "webhooks that arrived"),
         *(f"{kind} of the API" for kind in ("flow_runs", "task_runs", "logs", "artifacts")),
-        *("database", "file home/ledger.db", "file home/runs/succeeding.json"),
+        *("database", "file home/ledger.db", "file home/runs/leaks/succeeding.json"),
     }
     assert b"client-1" in sinks["block_documents of the API"]
     assert all(b"DEBUG" in sinks[name] for name in sinks if name.startswith("standard error") or name == "log records")
