@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cordboard.errors import CordboardError
 from cordboard.records.effects import Message
@@ -56,6 +55,8 @@ class Page:
         now: seconds since the epoch, the same for the whole batch.
         seq: number of the last audit record.
         head: hash of the last audit record.
+        runs, effects: rows by key, as the ledger has them and then as the batch leaves them.
+        old_runs, old_effects: keys of the rows that the ledger has.
     """
 
     now: float
@@ -63,6 +64,8 @@ class Page:
     head: str
     runs: dict[RunId, Row] = field(default_factory=dict)
     effects: dict[str, Row] = field(default_factory=dict)
+    old_runs: set[RunId] = field(default_factory=set)
+    old_effects: set[str] = field(default_factory=set)
     changed_runs: set[RunId] = field(default_factory=set)
     changed_effects: set[str] = field(default_factory=set)
     records: list[Row] = field(default_factory=list)
@@ -149,15 +152,15 @@ def _load(connection: Connection, changes: Sequence[Change], now: float) -> Page
     for keys in chunks({change.effect_key for change in changes} - {None}):
         for row in connection.execute(_EFFECTS, {"keys": keys}).mappings():
             page.effects[row["key"]] = dict(row)
+    page.old_runs, page.old_effects = set(page.runs), set(page.effects)
     return page
 
 
 def _store(connection: Connection, page: Page) -> None:
-    upsert = _UPSERTS[connection.dialect.name]
-    if page.changed_runs:
-        connection.execute(upsert["runs"], [page.runs[run_id] for run_id in page.changed_runs])
-    if page.changed_effects:
-        connection.execute(upsert["effects"], [page.effects[key] for key in page.changed_effects])
+    _put(connection, runs, [page.runs[run_id] for run_id in page.changed_runs if run_id not in page.old_runs])
+    _put(connection, effects, [page.effects[key] for key in page.changed_effects if key not in page.old_effects])
+    _change(connection, runs, [page.runs[run_id] for run_id in page.changed_runs if run_id in page.old_runs])
+    _change(connection, effects, [page.effects[key] for key in page.changed_effects if key in page.old_effects])
     if page.messages:
         connection.execute(_POST, page.messages)
     if page.records:
@@ -165,18 +168,26 @@ def _store(connection: Connection, page: Page) -> None:
         connection.execute(_MOVE_HEAD, {"seq": page.seq, "hash": page.head})
 
 
-def _upsert(dialect: Any, table: Table) -> Any:
-    statement = dialect.insert(table)
-    keys = list(table.primary_key.columns.keys())
-    rest = {name: statement.excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118
-    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+def _put(connection: Connection, table: Table, rows: list[Row]) -> None:
+    if rows:
+        connection.execute(_INSERTS[table.name], rows)
 
 
-# Statements are made once: making one costs as much as running it.
-_UPSERTS = {
-    name: {table.name: _upsert(dialect, table) for table in (runs, effects)}
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+def _change(connection: Connection, table: Table, rows: list[Row]) -> None:
+    if rows:
+        keys = table.primary_key.columns.keys()
+        connection.execute(_UPDATES[table.name], [row | {f"its_{key}": row[key] for key in keys} for row in rows])
+
+
+def _update(table: Table) -> Any:
+    keys = table.primary_key.columns
+    return update(table).where(*(column == bindparam(f"its_{column.name}") for column in keys))
+
+
+# Statements are made once: making one costs as much as running it. No upserts: SQLAlchemy compiles those anew each
+# time, and a batch that loaded its rows under the write lock knows which of them are new.
+_INSERTS = {table.name: insert(table) for table in (runs, effects)}
+_UPDATES = {table.name: _update(table) for table in (runs, effects)}
 _POST, _RECORD, _MOVE_HEAD = insert(outbox), insert(audit), update(audit_head)
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 
