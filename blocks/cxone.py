@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
@@ -13,10 +12,11 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError
 from cordboard.errors import BadCall
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
-from cordboard.vendors.cxone import REGIONS, data_action_endpoints
-from cordboard.vendors.session import SessionLimits, VendorSession
-from cordboard.vendors.token import TokenSource
+from cordboard.vendors.cxone import REGIONS
+from cordboard.vendors.login import Api, CXoneLogin
+from cordboard.vendors.session import VendorSession
 
+_FROM_ENV = ("client_id", "client_secret", "region", "org_id", "base_url", "token_url", "scopes")
 Region = StrEnum("Region", {name.replace("-", "_"): name for name in REGIONS})  # type: ignore[misc]
 
 
@@ -47,7 +47,12 @@ class CXoneCredentials(CredentialsBlock):
     region: Region = Field(
         default=Region("na1"),
         title="Region",
-        description="Where the tenant lives; decides the hosts unless they are given below.",
+        description="Where the tenant lives; decides the host of data actions unless it is given below.",
+    )
+    org_id: str = Field(
+        default="",
+        title="Organisation",
+        description="The organisation id in the host name of the tenant's call flows.",
     )
     base_url: str = Field(
         default="",
@@ -68,9 +73,9 @@ class CXoneCredentials(CredentialsBlock):
         description="The form body, as most CXone tenants take it, or an HTTP Basic header.",
     )
     scopes: str = Field(
-        default="dataactions:execute dataactions:read",
+        default="",
         title="Scopes",
-        description="OAuth scopes to ask for, separated by spaces.",
+        description="OAuth scopes to ask for, separated by spaces; leave empty to ask for what each job needs.",
     )
 
     @classmethod
@@ -80,48 +85,41 @@ class CXoneCredentials(CredentialsBlock):
         Raises:
             BadCall: a variable that is needed is missing, or holds what it cannot hold; all such variables are named.
         """
-        missing = [name for name in ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET") if not environ.get(name)]
-        if missing:
-            raise BadCall(
-                f"no credentials: set {' and '.join(missing)}, or name a block with --credentials; "
-                "`cordboard sandbox` prints the variables of a local vendor"
-            )
-        names = {"client_id", "client_secret", "region", "base_url", "token_url", "scopes"}
-        found = {name: environ[f"CXONE_{name.upper()}"] for name in names if environ.get(f"CXONE_{name.upper()}")}
+        login = CXoneLogin.from_env(environ)
+        found = {name: value for name in _FROM_ENV if (value := getattr(login, name))}
         try:
             return cls(**found)
         except ValidationError as error:
             faults = [f"CXONE_{str(fault['loc'][-1]).upper()}: {fault['msg']}" for fault in error.errors()]
             raise BadCall("\n".join(faults)) from None
 
-    @property
-    def tenant(self) -> str:
-        """Whose effects are brought about with these credentials: what was done for one tenant says nothing of another.
+    def login(self) -> CXoneLogin:
+        """The same as the domain knows it, with the secret unwrapped."""
+        return CXoneLogin(
+            self.client_id,
+            self.client_secret.get_secret_value(),
+            self.region.value,
+            self.org_id,
+            self.base_url,
+            self.token_url,
+            self.scopes,
+            basic_auth=self.send_secret_in == "basic_header",  # noqa: S105  not a secret
+        )
 
-        Host and client id, without the port, so that a sandbox that was started again is the same.
-        """
-        host = urlsplit(self.base_url or data_action_endpoints(self.region.value).base_url).hostname
-        return f"{host}/{self.client_id}"[:128]
+    def tenant(self, api: Api = "data_actions") -> str:
+        """Whose effects are brought about with these credentials."""
+        return self.login().tenant(api)
 
     def get_client(
-        self, settings: Settings | None = None, redactor: Redactor | None = None, **session: Any
+        self,
+        settings: Settings | None = None,
+        redactor: Redactor | None = None,
+        api: Api = "data_actions",
+        **session: Any,
     ) -> VendorSession:
-        """One client for one run: a session with its own connections, token cache and limits.
-
-        Args:
-            settings: limits of the client; defaults where None.
-            redactor: learns the secret and each token, so that they can be masked elsewhere.
-            **session: further arguments of `VendorSession`, such as a transport for tests.
+        """One client for one run; see `CXoneLogin.session`.
 
         Raises:
-            BadCall: a URL is neither https nor on this machine.
+            BadCall: a URL is neither https nor on this machine, or nothing says where the API is.
         """
-        secret, redactor = self.client_secret.get_secret_value(), redactor or Redactor()
-        places = data_action_endpoints(self.region.value)
-        token_url = self.token_url or places.token_url
-        basic = self.send_secret_in == "basic_header"  # noqa: S105  not a secret
-        tokens = TokenSource(
-            token_url, self.client_id, secret, self.scopes.split(), basic_auth=basic, redactor=redactor
-        )
-        limits = SessionLimits.from_settings(settings or Settings())
-        return VendorSession(self.base_url or places.base_url, tokens, limits, redactor=redactor, **session)
+        return self.login().session(settings or Settings(), redactor, api, **session)

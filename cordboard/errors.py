@@ -8,6 +8,7 @@
     │   ├── BadCall                    a setting, argument or credential is missing or malformed
     │   └── RunBusy                    another live process holds this run key
     └── Theirs                     3   a vendor or a service failed us
+        ├── VendorFailed               the vendor said no, or nothing; carries the evidence
         ├── LedgerUnavailable          the ledger cannot be written, so nothing may be sent
         ├── StaleOwner                 a newer owner took this run over; our writes are refused
         ├── SameIdOtherBody            one logical id with two bodies: refused, never a second effect
@@ -17,6 +18,9 @@ All of them pickle: their arguments are their state.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from cordboard.findings import Finding
 
@@ -81,6 +85,24 @@ class RunBusy(Ours):
 
 class Theirs(CordboardError):  # noqa: N818 - the tree above reads as a sentence
     """A vendor or a service we depend on failed."""
+
+
+class VendorFailed(Theirs):
+    """A read at the vendor failed for good.
+
+    Attributes:
+        evidence: `kind`, `outcome`, `message` and, where the vendor gave them, `http_status`, `code`, `request_id`.
+    """
+
+    def __init__(self, what: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(what, evidence)
+        self.what, self.evidence = what, evidence
+        if evidence.get("kind") in {"credentials", "unauthorized", "forbidden"}:
+            self.exit_code = 2
+
+    def __str__(self) -> str:
+        request = f" (vendor request {self.evidence['request_id']})" if self.evidence.get("request_id") else ""
+        return f"{self.what}: {self.evidence.get('message', 'no answer')}{request}"
 
 
 class LedgerUnavailable(Theirs):

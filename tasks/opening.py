@@ -78,7 +78,7 @@ async def opened(
     redactor.learn(*secrets.values())
     endpoint = endpoint_from_env(settings, webhook)
     login = credentials or CXoneCredentials.from_env(os.environ)
-    client, tenant = login.get_client(settings, redactor), settings.tenant or login.tenant
+    client, tenant = login.get_client(settings, redactor), settings.tenant or login.tenant()
     run_key = asked.run_key or str(flow_run.id or uuid.uuid4())
     async with (
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,

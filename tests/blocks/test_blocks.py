@@ -95,6 +95,15 @@ def test_a_block_comes_before_the_environment() -> None:
 
 def test_another_host_or_another_client_is_another_tenant() -> None:
     mine = credentials(region="eu1")
-    assert mine.tenant == "eu1.api.nice-incontact.com/id"
-    assert len({mine.tenant, credentials(region="na1").tenant, credentials(base_url="https://x.example").tenant}) == 3
-    assert credentials(base_url="http://127.0.0.1:1").tenant == credentials(base_url="http://127.0.0.1:2").tenant
+    assert mine.tenant() == "eu1.api.nice-incontact.com/id"
+    others = [credentials(region="na1"), credentials(base_url="https://x.example")]
+    assert len({block.tenant() for block in [mine, *others]}) == 3
+    assert credentials(base_url="http://127.0.0.1:1").tenant() == credentials(base_url="http://127.0.0.1:2").tenant()
+
+
+def test_call_flows_live_on_the_host_of_the_organisation() -> None:
+    assert "https://acme.api.nice.incontact.com" in repr(credentials(org_id="acme").get_client(api="flows"))
+    with pytest.raises(BadCall, match="CXONE_ORG_ID"):
+        credentials().get_client(api="flows")
+    with pytest.raises(BadCall, match="organisation id"):
+        credentials(org_id="evil.example.com#").get_client(api="flows")
