@@ -4,6 +4,7 @@ from cordboard.sandbox.app import Sandbox
 from cordboard.sandbox.channel import ConnectionCut
 from cordboard.sandbox.definition import Definition, default_definition, load_definition
 from cordboard.sandbox.faults import Faults, load_faults
+from cordboard.sandbox.flows import StoredFlows
 from cordboard.sandbox.server import RunningSandbox, running_sandbox, serving
 from cordboard.sandbox.truth import Entry, Truth
 
@@ -14,6 +15,7 @@ __all__ = [
     "Faults",
     "RunningSandbox",
     "Sandbox",
+    "StoredFlows",
     "Truth",
     "default_definition",
     "load_definition",

@@ -1,21 +1,22 @@
-"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, a webhook sink and injected faults."""
+"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, call flows, a webhook sink, faults."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
 from cordboard.sandbox.actions import DataActions
-from cordboard.sandbox.call import Call, Refusal, Reply
+from cordboard.sandbox.call import FLOWS, Call, Refusal, Reply
 from cordboard.sandbox.channel import Channel, Receive, Send
 from cordboard.sandbox.definition import Definition, default_definition
 from cordboard.sandbox.faults import Fault, Faults
+from cordboard.sandbox.flows import FlowRegistry, StoredFlows
 from cordboard.sandbox.injection import Exchange, inject
 from cordboard.sandbox.oauth import TokenOffice
 from cordboard.sandbox.rate import RateGate
@@ -41,14 +42,15 @@ class Sandbox:
     """A local vendor.
 
     Routes: `POST /oauth/token` (also `/oauth2/token`, `/v1/oauth2/token`), `POST /api/v2/dataactions/executions`,
-    `GET /api/v2/dataactions/executions/{id}`, `POST /webhooks/{name}`, `GET /healthz`.
+    `GET /api/v2/dataactions/executions/{id}`, `POST /api/v2/flows`, `GET /api/v2/flows/{flowId}`,
+    `POST /webhooks/{name}`, `GET /healthz`.
 
     Args:
         definition: what is served; the packaged default where none is given.
         faults: what goes wrong.
         seed: makes tokens, ids and drawn faults repeat.
         truth_file: JSON lines of everything that happens are appended here.
-        clock: seconds since the epoch; token life, rate limit and the truth's times go by it.
+        clock: seconds since the epoch; token life, rate limit, idempotency keys and the truth's times go by it.
 
     Attributes:
         definition: what is served.
@@ -70,10 +72,16 @@ class Sandbox:
         self._schedule = FaultSchedule(faults or Faults(), seed)
         self._office = TokenOffice(self.definition, Random(f"tokens {seed}"), clock)  # noqa: S311
         self._actions = DataActions(self.definition, self.truth, Random(f"ids {seed}"))  # noqa: S311
+        self._registry = FlowRegistry(self.definition.flows, self.truth, seed, clock)
         self._gate = RateGate(self.definition.rate_limit, clock)
         self._routes = self._routes_of()
         self._calls = 0
         self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def flows(self) -> StoredFlows:
+        """The call flows as they are stored; setting one is a save in the vendor's console."""
+        return self._registry.stored
 
     def use_faults(self, faults: Faults) -> None:
         """Replaces the faults from the next request on; their counts start anew."""
@@ -110,6 +118,7 @@ class Sandbox:
 
     async def _answer(self, call: Call, channel: Channel) -> None:
         fault = self._schedule.choose(call)
+        call = replace(call, stores=fault.stores) if fault and fault.stores else call
         route = self._route(call)
         exchange = Exchange(
             call, channel, partial(self._work, call, route), partial(self._note, call, route, fault), self._spawn
@@ -141,6 +150,8 @@ class Sandbox:
         if route.kind == "webhook":
             headers = {name: value for name, value in call.headers.items() if name.startswith("webhook-")}
             facts |= {"inputs": call.json, "headers": headers, "body": call.body.decode("utf-8", "replace")}
+        elif (call.method, call.path) == ("POST", FLOWS):
+            facts["body"] = call.body.decode("utf-8", "replace")
         self.truth.record(route.kind, call, **facts)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -155,6 +166,8 @@ class Sandbox:
             **{("POST", path): Route("token", self._token) for path in TOKEN_PATHS},
             ("POST", EXECUTIONS): Route("request", self._execute),
             ("GET", f"{EXECUTIONS}/"): Route("request", self._read_back),
+            ("POST", FLOWS): Route("request", self._register),
+            ("GET", f"{FLOWS}/"): Route("request", self._read_flow),
             ("POST", "/webhooks/"): Route("webhook", _received),
             ("GET", "/healthz"): Route(None, _healthy),
         }
@@ -184,6 +197,16 @@ class Sandbox:
         self._office.demand(call, "dataactions:read")
         limits = self._gate.enter()
         return self._actions.read(call.path.removeprefix(f"{EXECUTIONS}/")).with_headers(limits)
+
+    async def _register(self, call: Call) -> Reply:
+        client = self._office.demand(call, "flows:write")
+        limits = self._gate.enter()
+        return (await self._registry.register(call, client)).with_headers(limits)
+
+    async def _read_flow(self, call: Call) -> Reply:
+        self._office.demand(call, "flows:read")
+        limits = self._gate.enter()
+        return self._registry.read(call.flow_id or "").with_headers(limits)
 
 
 async def _too_large(_call: Call) -> Reply:

@@ -10,6 +10,9 @@ from typing import Any
 
 from cordboard.errors import InvalidJson
 from cordboard.jsontext import parse_json
+from cordboard.sandbox.alteration import Alteration
+
+FLOWS = "/api/v2/flows"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Call:
         path: path without the query.
         headers: header values by lower-case name.
         body: the raw body.
+        stores: what a fault makes the vendor store in place of the flow that is sent, if any.
     """
 
     number: int
@@ -29,6 +33,7 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    stores: Alteration | None = None
 
     @property
     def request_id(self) -> str:
@@ -51,8 +56,18 @@ class Call:
 
     @property
     def inputs(self) -> Any:
-        """The inputs that the body carries, if any."""
+        """The inputs that the body carries, if any; where a flow is registered, the whole body."""
+        if self.path == FLOWS:
+            return self.json
         return self.json.get("inputs") if isinstance(self.json, dict) else None
+
+    @property
+    def flow_id(self) -> str | None:
+        """The call flow that is registered or read, if one is named."""
+        if self.path.startswith(f"{FLOWS}/"):
+            return self.path.removeprefix(f"{FLOWS}/")
+        found = self.json.get("id") if self.path == FLOWS and isinstance(self.json, dict) else None
+        return found if isinstance(found, str) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a sandbox serves: clients, token life, rate limit and data actions, as a file of `kind: sandbox`."""
+"""What a sandbox serves: clients, token life, rate limit, data actions and call flows, as a file of `kind: sandbox`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from cordboard.documents import Document
+from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.sandbox.reading import Part, parse_model, read_model
 
 DefinitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+SCOPES = ("dataactions:execute", "dataactions:read", "flows:write", "flows:read")
 
 
 class Client(Part):
@@ -26,7 +28,7 @@ class Client(Part):
 
     id: Annotated[str, Field(min_length=1)]
     secret: SecretStr
-    scopes: tuple[str, ...] = ("dataactions:execute", "dataactions:read")
+    scopes: tuple[str, ...] = SCOPES
 
     def as_written(self) -> dict[str, Any]:
         """The client as it stands in a file, secret and all."""
@@ -119,6 +121,7 @@ class Definition(Part):
         token_seconds: life of a token.
         rate_limit: limit over all API requests, or None.
         data_actions: behaviours by `definition_id`.
+        flows: how call flows are treated, and which exist from the start.
     """
 
     kind: Literal["sandbox"] = "sandbox"
@@ -128,6 +131,7 @@ class Definition(Part):
     token_seconds: Seconds = 3600
     rate_limit: RateLimit | None = None
     data_actions: dict[DefinitionId, DataAction]
+    flows: FlowRules = FlowRules()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from cordboard.documents import Document
+from cordboard.sandbox.alteration import Alteration
 from cordboard.sandbox.call import Call
 from cordboard.sandbox.reading import Part, parse_model, read_model
 
@@ -55,8 +56,10 @@ class Match(Part):
 
     Attributes:
         path: path, or a pattern with `*`. The default keeps token requests and webhooks out unless a rule names them.
+        method: HTTP method.
         definition_id: the data action.
-        inputs: values that the inputs must hold, among others; objects inside are compared the same way.
+        inputs: values that the inputs must hold, among others; objects inside are compared the same way. Where a flow
+            is registered, the inputs are the body.
         nth: of the requests that match so far, these numbers, counted for this rule alone.
         every: every n-th of them.
         probability: a share of them, drawn from the seed, the request's content and how often that content was seen:
@@ -64,6 +67,7 @@ class Match(Part):
     """
 
     path: str = "/api/*"
+    method: Literal["GET", "POST"] | None = None
     definition_id: str | None = None
     inputs: dict[str, Any] | None = None
     nth: Numbers | None = None
@@ -74,6 +78,7 @@ class Match(Part):
         """Whether the request itself is meant, whatever its number."""
         return (
             fnmatch.fnmatchcase(call.path, self.path)
+            and self.method in (None, call.method)
             and self.definition_id in (None, call.definition_id)
             and (self.inputs is None or _holds(call.inputs, self.inputs))
         )
@@ -155,6 +160,9 @@ class Fault(Part):
         rate_limited: 429.
         redirect: 307 to this URL.
         echo_secrets: an error body that repeats the request with its credentials.
+        stores: the reply to a registration shows the flow that was sent, and something else is stored: a connection
+            dropped, added, twice there, renamed or rerouted, a field dropped, or merely another order. The seed, the
+            flow and its version draw which one.
     """
 
     status: Annotated[int, Field(ge=200, le=599)] | None = None
@@ -170,6 +178,7 @@ class Fault(Part):
     rate_limited: RateLimited | None = None
     redirect: HeaderText | None = None
     echo_secrets: Literal[True] | None = None
+    stores: Alteration | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cordboard.sandbox.alteration import Alteration
 from cordboard.sandbox.call import Call, Reply
 from cordboard.sandbox.channel import Channel
 from cordboard.sandbox.faults import Drip, Fault, Hang, LateCommit, RateLimited, Stage, Truncate, WrongType
@@ -110,7 +111,8 @@ def _of_wrong_type(reply: Reply, kind: WrongType) -> Reply:
     if kind == "empty":
         return Reply(reply.status)
     value = json.loads(reply.body)
-    return Reply.of([value] if kind == "array" else {**value, "output": None}, reply.status)
+    part = "connections" if "connections" in value else "output"
+    return Reply.of([value] if kind == "array" else {**value, part: None}, reply.status)
 
 
 async def _late_commit(late: LateCommit, exchange: Exchange) -> None:
@@ -126,6 +128,10 @@ async def _rate_limited(limited: RateLimited, exchange: Exchange) -> None:
     headers = {} if limited.retry_after is None else {"retry-after": limited.retry_after}
     body = {"message": "Too many requests.", "code": "rate_limit_exceeded", "status": 429}
     await exchange.send(Reply.of(body, 429, headers))
+
+
+async def _stores(_how: Alteration, exchange: Exchange) -> None:
+    await exchange.send(await exchange.work())  # the call itself carries what is to be stored
 
 
 async def _redirect(url: str, exchange: Exchange) -> None:
@@ -149,4 +155,5 @@ _INJECTORS: Mapping[str, Callable[[Any, Exchange], Awaitable[None]]] = {
     "rate_limited": _rate_limited,
     "redirect": _redirect,
     "echo_secrets": _echo_secrets,
+    "stores": _stores,
 }

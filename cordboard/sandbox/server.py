@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from cordboard.sandbox.app import TOKEN_PATHS, Sandbox
 from cordboard.sandbox.channel import CUT, Receive, Send
 from cordboard.sandbox.definition import Definition
 from cordboard.sandbox.faults import Faults
+from cordboard.sandbox.flows import StoredFlows
 from cordboard.sandbox.truth import Truth
 
 KEEP_ALIVE_SECONDS = 75
@@ -113,6 +115,11 @@ class RunningSandbox:
         """What really happened."""
         return self.sandbox.truth
 
+    @property
+    def flows(self) -> StoredFlows:
+        """The call flows as they are stored; setting one is a save in the vendor's console."""
+        return self.sandbox.flows
+
     def env(self) -> dict[str, str]:
         """Environment variables for a subprocess that shall talk to it."""
         return environment(self.sandbox.definition, self.base_url)
@@ -124,9 +131,11 @@ def running_sandbox(
     faults: Faults | None = None,
     seed: int = 0,
     truth_file: Path | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[RunningSandbox]:
     """Serves a sandbox on a free loopback port, in a thread with an event loop of its own, while the block runs."""
-    sandbox = Sandbox(definition, faults, seed, truth_file=truth_file)
+    sandbox = Sandbox(definition, faults, seed, truth_file=truth_file, clock=clock)
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve_until_told(sandbox, started)), daemon=True)
     thread.start()

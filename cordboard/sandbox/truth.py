@@ -21,21 +21,23 @@ class Entry:
     Attributes:
         seq: 1 for the first entry, and so on.
         at: when, in seconds since the epoch.
-        kind: `request` an API request was decided on, `effect` an execution changed something,
+        kind: `request` an API request was decided on, `effect` an execution or a registration changed something,
             `token` a token was asked for, `webhook` a webhook arrived.
         request_id: joins the effect with its request.
         method: HTTP method.
         path: path of the request.
         client: OAuth client, where the request showed a token or id that is known.
         definition_id: the data action.
-        inputs: its inputs; for a webhook, its JSON body.
+        inputs: its inputs; for a webhook and the registration of a flow, the JSON body.
         idempotency_key: from the header.
         traceparent: from the header.
         status: status of the reply; None where no reply was sent, and on effects.
         fault: the injected fault, such as `lost_reply`.
         execution_id: id of the execution that had the effect.
         headers: a webhook's `webhook-*` headers.
-        body: a webhook's body as it arrived, for checking its signature.
+        body: a webhook's body as it arrived, for checking its signature; that of a registration, on its request.
+        flow_id: the call flow that was registered or read.
+        version: the flow's version that the effect made.
     """
 
     seq: int
@@ -54,6 +56,8 @@ class Entry:
     execution_id: str | None = None
     headers: Mapping[str, str] | None = None
     body: str | None = None
+    flow_id: str | None = None
+    version: int | None = None
 
 
 class Truth:
@@ -83,7 +87,7 @@ class Truth:
 
     @property
     def effects(self) -> tuple[Entry, ...]:
-        """Executions that changed something."""
+        """Executions and registrations that changed something."""
         return self._of("effect")
 
     @property
@@ -104,6 +108,14 @@ class Truth:
         """The requests for one data action."""
         return tuple(entry for entry in self.requests if entry.definition_id == definition_id)
 
+    def effects_on(self, flow_id: str) -> tuple[Entry, ...]:
+        """The registrations that changed one call flow."""
+        return tuple(entry for entry in self.effects if entry.flow_id == flow_id)
+
+    def posts(self, path: str) -> tuple[Entry, ...]:
+        """The POST requests to a path, answered or not."""
+        return tuple(entry for entry in self.requests if (entry.method, entry.path) == ("POST", path))
+
     def record(self, kind: Kind, call: Call, **facts: Any) -> None:
         """Appends an entry about a request; the file has it before this returns."""
         entry = Entry(
@@ -115,7 +127,7 @@ class Truth:
             path=call.path,
             idempotency_key=call.headers.get("idempotency-key"),
             traceparent=call.headers.get("traceparent"),
-            **{"definition_id": call.definition_id, "inputs": call.inputs, **facts},
+            **{"definition_id": call.definition_id, "flow_id": call.flow_id, "inputs": call.inputs, **facts},
         )
         self._entries.append(entry)
         if self._file:

@@ -1,11 +1,15 @@
-"""Which URLs we talk to: https, or http on this machine."""
+"""Which URLs we talk to: https, or http on this machine; and what may stand in them."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from cordboard.errors import BadCall
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def vendor_url(url: str, what: str) -> str:
@@ -31,6 +35,44 @@ def vendor_url(url: str, what: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise BadCall(f"the {what} must start with https:// (http:// is for this machine only)")
     return url.rstrip("/")
+
+
+def path_segment(identifier: str, what: str) -> str:
+    """An id as one segment of a path.
+
+    Ids are refused, not escaped: a proxy that decodes `%2F` or `%2e%2e` once more would lead the call elsewhere.
+
+    Args:
+        identifier: what the vendor calls it.
+        what: its name in the error, such as `flow id`.
+
+    Raises:
+        BadCall: not 1 to 128 letters, digits, `_`, `.` and `-` of ASCII that begin with a letter or digit.
+    """
+    if not _ID.fullmatch(identifier):
+        raise BadCall(
+            f"the {what} {identifier[:64]!a} cannot stand in a URL: use up to 128 letters, digits, '_', '.' and '-', "
+            "the first a letter or digit"
+        )
+    return identifier
+
+
+def host_label(text: str, what: str) -> str:
+    """A text as one label of a host name, in lower case.
+
+    Args:
+        text: such as an organisation's id.
+        what: its name in the error, such as `organisation id`.
+
+    Raises:
+        BadCall: not 1 to 63 letters, digits and inner hyphens of ASCII, so that it cannot lead to another host.
+    """
+    if not _HOST_LABEL.fullmatch(text):
+        raise BadCall(
+            f"the {what} {text[:64]!a} cannot be part of a host name: use up to 63 letters, digits and hyphens, "
+            "with no hyphen at either end"
+        )
+    return text.lower()
 
 
 def _is_loopback(host: str) -> bool:

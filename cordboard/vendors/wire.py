@@ -9,7 +9,9 @@ Every call ends in one of four outcomes, and nothing else may be branched on:
     2xx whose body the operation understands                 ACCEPTED    -
     2xx with a cut, empty, wrong or unreadable body          UNKNOWN     NATURAL, KEYED (same key)
     401 (after one new token), other 4xx, 3xx                PERMANENT   never
-    409, 412                                                 what the operation declares
+    409, 412 of an operation that declares IN_FLIGHT         UNKNOWN     NATURAL, KEYED (same key)
+    409, 412 of one that declares EXISTS                     UNKNOWN     never: `look_up` first
+    409, 412 of one that declares VERSION or REJECTED        PERMANENT   never
     408, 425, 5xx                                            UNKNOWN     NATURAL, KEYED (same key)
     timeout, reset or end of file after the first byte       UNKNOWN     NATURAL, KEYED (same key)
 
@@ -138,7 +140,7 @@ class Verdict:
     """What an attempt, or a whole call, came to.
 
     Attributes:
-        outcome: the only thing that decides what happens next.
+        outcome: decides what happens next, together with `look_up`.
         kind: what was seen, for reports and for counting failures.
         status: HTTP status, or None where there was no reply.
         value: the operation's result; None unless accepted.
@@ -147,6 +149,7 @@ class Verdict:
         request_id: what the vendor's support asks for.
         retry_after_seconds: how long the vendor asks us to stay away.
         reference: the vendor's own id of what the call made.
+        look_up: whether the vendor has to be asked what there is before the same request may leave again.
     """
 
     outcome: Outcome
@@ -158,6 +161,7 @@ class Verdict:
     request_id: str = ""
     retry_after_seconds: float | None = None
     reference: str = ""
+    look_up: bool = False
 
 
 _BY_STATUS: Mapping[int, tuple[Outcome, str]] = {
@@ -214,15 +218,23 @@ def decipher(operation: Operation, seen: Reply | NoReply, *, now: float) -> Verd
         return _accepted(operation, seen)
     outcome, kind = _meaning(operation, seen.status)
     message, code, request_id = evidence_of(seen.headers, seen.body)
-    asked = retry_after(seen.headers, now)
-    return Verdict(outcome, kind, seen.status, None, _sentence(kind, seen.status, message), code, request_id, asked)
+    return Verdict(
+        outcome,
+        kind,
+        seen.status,
+        message=_sentence(kind, seen.status, message),
+        code=code,
+        request_id=request_id,
+        retry_after_seconds=retry_after(seen.headers, now),
+        look_up=outcome is Outcome.UNKNOWN and kind == "conflict" and operation.conflict is Conflict.EXISTS,
+    )
 
 
 def may_repeat(verdict: Verdict, safety: Safety) -> bool:
     """Whether the same request, with the same key, may be sent again without a look at the vendor first."""
     if verdict.outcome is Outcome.REFUSED:
         return True
-    return verdict.outcome is Outcome.UNKNOWN and safety in (Safety.NATURAL, Safety.KEYED)
+    return verdict.outcome is Outcome.UNKNOWN and not verdict.look_up and safety in (Safety.NATURAL, Safety.KEYED)
 
 
 def settle(doubt: Verdict | None, latest: Verdict, safety: Safety) -> Verdict:

@@ -24,6 +24,7 @@ from cordboard.chains.results import ActionResult, ActionStatus
 from cordboard.chains.shape import json_schema
 from cordboard.sandbox.definition import Client, DataAction, Definition, Failure, Lookup, RateLimit, load_definition
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited, load_faults
+from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.settings import Settings
 from flows import __main__ as flows
 
@@ -207,7 +208,7 @@ KEYS: dict[str, set[str]] = {
     "write-a-chain.md": {*keys_of_chain(), *FILTERS, *TESTS},
     "sandbox.md": {
         name
-        for part in (Definition, Client, RateLimit, DataAction, Lookup, Failure, Faults, Match)
+        for part in (Definition, Client, RateLimit, DataAction, Lookup, Failure, FlowRules, Faults, Match)
         for name in part.model_fields
         if name != "rules"
     }

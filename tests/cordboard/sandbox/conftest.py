@@ -14,6 +14,7 @@ import pytest
 from cordboard.sandbox import Definition, Faults, RunningSandbox, default_definition, running_sandbox
 
 EXECUTIONS = "/api/v2/dataactions/executions"
+FLOWS = "/api/v2/flows"
 
 
 @dataclass
@@ -36,6 +37,13 @@ class Api:
         body = {"definition_id": definition_id, "inputs": inputs}
         return self.http.post(EXECUTIONS, json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
+    def register(self, flow: Any, key: str = "key-1", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(FLOWS, json=flow, headers={"idempotency-key": key, **named})
+
+    def read(self, flow_id: str) -> httpx.Response:
+        return self.http.get(f"{FLOWS}/{flow_id}")
+
     def notify(self, contact: str = "CON-1", **headers: str) -> httpx.Response:
         return self.execute("def-notify", {"contact": contact}, **headers)
 
@@ -45,13 +53,46 @@ def start() -> Iterator[Callable[..., Api]]:
     """Starts a sandbox with the given rules, and signs in; `changes` change the default definition."""
     with ExitStack() as stack:
 
-        def starter(*rules: dict[str, Any], seed: int = 0, timeout: float = 5.0, **changes: Any) -> Api:
+        def starter(
+            *rules: dict[str, Any],
+            seed: int = 0,
+            timeout: float = 5.0,
+            clock: Callable[[], float] = time.time,
+            **changes: Any,
+        ) -> Api:
             definition: Definition = default_definition().changed(**changes)
-            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed))
+            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed, clock=clock))
             http = stack.enter_context(httpx.Client(base_url=box.base_url, timeout=timeout, trust_env=False))
             return Api(box, http).sign_in()
 
         yield starter
+
+
+@pytest.fixture
+def menu() -> dict[str, Any]:
+    """A small main menu, as it is registered."""
+    ways = [("start", "menu", "true", "default"), ("menu", "sales", "dtmf == '1'", "conditional")]
+    ways += [("menu", "menu", "no_input", "conditional"), ("menu", "sales", "default", "default")]
+    return {
+        "id": "main_menu",
+        "name": "Main menu",
+        "type": "IVR",
+        "connections": [
+            {
+                "id": f"conn_{number:012x}",
+                "source_node_id": f"node_{source}",
+                "target_node_id": f"node_{target}",
+                "condition": condition,
+                "type": kind,
+            }
+            for number, (source, target, condition, kind) in enumerate(ways)
+        ],
+        "nodes": [
+            {"id": "node_start", "type": "start"},
+            {"id": "node_menu", "type": "decision"},
+            {"id": "node_sales", "type": "terminal"},
+        ],
+    }
 
 
 @pytest.fixture

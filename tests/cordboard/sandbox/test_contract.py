@@ -83,7 +83,7 @@ def test_an_error_says_what_was_probably_meant(start):
 def test_unknown_places_and_methods_are_refused(start):
     """404 for a place that is not there, 405 with `Allow` for a method that it does not take."""
     api = start()
-    assert api.http.get("/api/v2/flows").status_code == 404
+    assert api.http.get("/api/v2/callflows").status_code == 404
     wrong_method = api.http.get("/oauth/token")
     assert (wrong_method.status_code, wrong_method.headers["allow"]) == (405, "POST")
     assert api.http.get("/healthz").json() == {"status": "ok"}

@@ -26,7 +26,7 @@ def test_the_example_is_the_packaged_default():
 
 def test_the_example_of_faults_is_valid():
     """The documentation's own file works."""
-    assert len(load_faults(ROOT / "examples/faults.yaml").rules) == 5
+    assert len(load_faults(ROOT / "examples/faults.yaml").rules) == 7
 
 
 def test_all_mistakes_in_a_definition_are_reported_at_once_with_their_lines(tmp_path):
@@ -95,6 +95,26 @@ def test_a_header_cannot_break_the_reply(name, text):
     """A fault file cannot make the server write a malformed header: that is refused before anything is served."""
     with pytest.raises(InvalidDocument):
         Faults.of({"fault": {"status": 500, "headers": {name: text}}})
+
+
+def test_every_fault_of_a_flow_that_exists_from_the_start_is_reported():
+    """A vendor would never have taken it, so it cannot be there."""
+    wrong = {
+        "menu": {"id": "other", "version": 0, "nodes": [{"id": "start", "type": "start"}], "connections": {}},
+        "empty": {},
+    }
+    with pytest.raises(InvalidDocument) as refused:
+        default_definition().changed(flows={"definitions": wrong})
+    (finding,) = refused.value.findings
+    assert finding.path == "flows"
+    for fault in (
+        "menu: id is not the name under which it stands",
+        "menu: version must be a whole number from 1",
+        "menu: nodes[0].id 'start' does not start with node_",
+        "menu: connections must be a list of objects",
+        "empty: nodes must be a list of objects",
+    ):
+        assert fault in finding.message
 
 
 def test_a_changed_definition_keeps_the_rest():

@@ -18,7 +18,7 @@ def test_each_of_the_vendors_token_paths_gives_a_token(start, path):
     token = api.http.post(path, data={**form, "client_secret": api.box.env()["CXONE_CLIENT_SECRET"]}).json()
     assert token["token_type"] == "Bearer"
     assert token["expires_in"] == 3600
-    assert token["scope"] == "dataactions:execute dataactions:read"
+    assert token["scope"] == "dataactions:execute dataactions:read flows:write flows:read"
 
 
 def test_a_client_may_show_its_secret_as_basic_auth(start):
@@ -35,7 +35,7 @@ def test_a_client_may_show_its_secret_as_basic_auth(start):
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_id": "nobody"}, 401, "invalid_client"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
-        ({"scope": "dataactions:execute flows:write"}, 400, "invalid_scope"),
+        ({"scope": "dataactions:execute workflow:write"}, 400, "invalid_scope"),
     ],
 )
 def test_a_bad_token_request_is_refused_in_oauths_words(start, form, status, error):

@@ -30,6 +30,19 @@ def test_nth_counts_the_requests_that_fit_the_rule():
     assert hits({"definition_id": "def-a", "nth": [2, 3]}, calls) == [False, False, True, False, True]
 
 
+def test_a_rule_can_be_about_one_method():
+    """A vendor that takes registrations and cannot be read, or the other way round."""
+    reads = [Call(1, "GET", "/api/v2/flows/menu", {}, b""), Call(2, "POST", "/api/v2/flows", {}, b"{}")]
+    assert hits({"path": "/api/v2/flows*", "method": "GET"}, reads) == [True, False]
+    assert hits({"path": "/api/v2/flows*"}, reads) == [True, True]
+
+
+def test_the_inputs_of_a_registration_are_its_body():
+    """One flow of several goes wrong."""
+    calls = [Call(1, "POST", "/api/v2/flows", {}, json.dumps({"id": name}).encode()) for name in ("menu", "night")]
+    assert hits({"inputs": {"id": "night"}}, calls) == [False, True]
+
+
 def test_a_span_and_every_count_from_one():
     """Both ends of a span are included, and it may have no end."""
     assert hits({"nth": {"from": 2, "to": 3}}, [call()] * 5) == [False, True, True, False, False]

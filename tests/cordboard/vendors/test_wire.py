@@ -127,6 +127,32 @@ def test_a_conflict_means_what_the_operation_says(status: int, conflict: Conflic
     assert (verdict.outcome, verdict.kind) == (outcome, kind)
 
 
+@pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("status", [409, 412])
+def test_what_exists_already_is_looked_up_and_never_sent_again(status: int, safety: Safety) -> None:
+    """A second POST cannot answer whether the one that is there is ours; an attempt still at work can be waited for."""
+    exists = decipher(operation(safety, conflict=Conflict.EXISTS), Reply(status, {}, b""), now=0.0)
+    assert (exists.outcome, exists.look_up, may_repeat(exists, safety)) == (Outcome.UNKNOWN, True, False)
+    at_work = decipher(operation(safety, conflict=Conflict.IN_FLIGHT), Reply(status, {}, b""), now=0.0)
+    assert (at_work.look_up, may_repeat(at_work, safety)) == (False, safety in (Safety.NATURAL, Safety.KEYED))
+
+
+def test_only_a_conflict_asks_for_a_look() -> None:
+    """A 503 of the same operation is sent again under its key, and so is a conflict that certainly had no effect."""
+    safety = Safety.KEYED
+    unavailable = decipher(operation(safety, conflict=Conflict.EXISTS), Reply(503, {}, b""), now=0.0)
+    assert (unavailable.look_up, may_repeat(unavailable, safety)) == (False, True)
+    harmless = operation(safety, conflict=Conflict.EXISTS, refused=frozenset({409}))
+    refused = decipher(harmless, Reply(409, {}, b""), now=0.0)
+    assert (refused.outcome, refused.look_up, may_repeat(refused, safety)) == (Outcome.REFUSED, False, True)
+
+
+def test_the_wish_to_look_outlives_an_earlier_doubt() -> None:
+    """First a lost reply, then a 409: the call as a whole ends with the order to look."""
+    exists = Verdict(Outcome.UNKNOWN, "conflict", 409, look_up=True)
+    assert settle(Verdict(Outcome.UNKNOWN, "lost_reply"), exists, Safety.KEYED) is exists
+
+
 def test_an_operation_can_know_that_a_status_had_no_effect() -> None:
     full = operation(refused=frozenset({503}))
     assert decipher(full, Reply(503, {}, b""), now=0.0).outcome is Outcome.REFUSED
