@@ -24,7 +24,7 @@ class Journal(Protocol):
         """Awaited right before each send. Where it raises, nothing is sent, and the caller gets the exception."""
 
     def leaving(self) -> None:
-        """Called when the connection is there: from now on the request may be out."""
+        """Called when the exchange begins: from now on the request may be out."""
 
     async def refused(self, attempt: int, verdict: Verdict) -> None:
         """Awaited after an attempt that certainly had no effect itself, before the wait for the next.
@@ -137,6 +137,11 @@ class Call:
         if verdict.outcome is Outcome.UNKNOWN and self._doubt is None:
             self._doubt = verdict
         return verdict
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an attempt may have taken effect without our knowing."""
+        return self._doubt is not None
 
     def seconds_left(self) -> float | None:
         """Until the deadline; None without one."""

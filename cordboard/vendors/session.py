@@ -42,12 +42,14 @@ class Answer:
         attempts: requests that were sent; 0 where the call ended before the first.
         latency_ms: the last exchange, milliseconds.
         waited_ms: for a slot, for the pace and between attempts, milliseconds.
+        doubt: whether an attempt may have taken effect without our knowing.
     """
 
     verdict: Verdict
     attempts: int
     latency_ms: float
     waited_ms: float
+    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class VendorSession:
         call = Call(safety, limit, self._limits, self._clock, self._random, deadline, journal)
         order = _Order(request, content, timeout_seconds)
         verdict = await call.run(partial(self._round, call, order), self._sleep)
-        return Answer(self._masked(verdict), call.sends, call.latency * 1000, call.waited * 1000)
+        return Answer(self._masked(verdict), call.sends, call.latency * 1000, call.waited * 1000, call.is_in_doubt)
 
     async def _round(self, call: Call, order: _Order) -> Verdict:
         call.sent_now, started = False, self._clock()
