@@ -24,6 +24,11 @@ from typing import Any
 
 from cordboard.findings import Finding
 
+#: Kinds of failure that say "not now" rather than "not like this": nothing took effect, a later run may succeed.
+NOT_NOW = frozenset({"not_sent", "unavailable", "rate_limited", "breaker_open", "deadline", "server_error", "ledger"})
+#: Kinds of failure that new credentials would mend.
+NO_ACCESS = frozenset({"credentials", "unauthorized"})
+
 
 class CordboardError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what a command ends with."""
@@ -97,7 +102,7 @@ class VendorFailed(Theirs):
     def __init__(self, what: str, evidence: Mapping[str, Any]) -> None:
         super().__init__(what, evidence)
         self.what, self.evidence = what, evidence
-        if evidence.get("kind") in {"credentials", "unauthorized", "forbidden"}:
+        if evidence.get("kind") in NO_ACCESS:
             self.exit_code = 2
 
     def __str__(self) -> str:

@@ -13,13 +13,14 @@ be written, it is kept in `Unsettled`, and the next try in this process writes i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from cordboard.errors import LedgerUnavailable, WrongState
+from cordboard.errors import CordboardError, LedgerUnavailable, WrongState
 from cordboard.records.effects import Effect, EffectState, Entry, Message, may_move
 from cordboard.records.run import RunHandle
 from cordboard.vendors.session import Answer, VendorSession
@@ -164,13 +165,14 @@ async def _sent(run: RunHandle, session: VendorSession, order: Order, unsettled:
             journal=journal,
         )
     except asyncio.CancelledError:
-        await asyncio.shield(_cut_off(run, order, journal))
+        with contextlib.suppress(CordboardError):  # the ledger has the intent, which says as much as we could
+            await asyncio.shield(_cut_off(run, order, journal))
         raise
     except LedgerUnavailable:
         if not journal.may_have_effect:
             unsettled[order.effect.logical_id] = None
         raise
-    return _outcome(answer, journal.doubt)
+    return _outcome(answer, order.is_in_doubt or answer.doubt)
 
 
 async def _record(run: RunHandle, order: Order, sent: Sent, unsettled: Unsettled) -> Sent:
@@ -200,16 +202,25 @@ async def _record(run: RunHandle, order: Order, sent: Sent, unsettled: Unsettled
     return sent
 
 
-async def _insist(conclude: Callable[[], Awaitable[None]], run: RunHandle, order: Order) -> None:
-    """Tries again to conclude. A commit that seemed to fail may have gone through: then it is done already."""
+async def patiently(write: Callable[[], Awaitable[None]]) -> None:
+    """Writes to the ledger, and tries for a second or two where it is unavailable.
+
+    Raises:
+        LedgerUnavailable: it did not come back.
+    """
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(LedgerUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=1),
         stop=stop_after_attempt(5),
         reraise=True,
     )
+    await retrying(write)
+
+
+async def _insist(conclude: Callable[[], Awaitable[None]], run: RunHandle, order: Order) -> None:
+    """Tries again to conclude. A commit that seemed to fail may have gone through: then it is done already."""
     try:
-        await retrying(conclude)
+        await patiently(conclude)
     except WrongState:
         stands = (await run.entries([order.effect.logical_id])).get(order.effect.logical_id)
         if stands is None or stands.state is not EffectState.DONE or stands.epoch != run.epoch:

@@ -20,7 +20,7 @@ from cordboard.chains.steps import FanOut, Send, Step, next_step
 from cordboard.errors import LedgerUnavailable
 from cordboard.redaction import Redactor
 from tasks.artifacts import publish
-from tasks.chain_document import chain_document, keep_document
+from tasks.chain_document import chain_document
 from tasks.chain_run import ChainRun
 from tasks.data_actions import (
     SLICE,
@@ -31,6 +31,7 @@ from tasks.data_actions import (
     run_action,
     run_slice,
 )
+from tasks.documents import keep_document
 from tasks.opening import RunChain, opened
 from tasks.process import all_of, cancelled_by_sigterm, settled_heap
 
@@ -69,8 +70,8 @@ async def run_chain(
         with settled_heap():
             await _conduct(run)
         document = redactor.value(chain_document(run))
-        await run.handle.record("run.ended", run.chain.name, {"status": document["status"]})
-        keep_document(run.settings.home, document)
+        keep_document(run.settings.home, run.chain.name, run.run_key, document)
+        await run.note("run.ended", run.chain.name, {"status": document["status"]})
         await publish(run, document)
     return _state_of(document)
 
@@ -95,7 +96,7 @@ async def _conduct(run: ChainRun) -> None:
 
 
 async def _carry_out(run: ChainRun, action: Action, upstream: tuple[str, ...], waits: list[Any]) -> list[State[Any]]:
-    step = next_step(action, run.params, {name: run.results[name] for name in upstream}, run.mask)
+    step = next_step(action, run.params, {name: run.results[name] for name in upstream}, run.named_params)
     run.steps[action.id] = step
     if isinstance(step, FanOut) and step.items:
         return await _fan_out(run, action, len(step.items), waits)
@@ -116,10 +117,16 @@ async def _fan_out(run: ChainRun, action: Action, items: int, waits: list[Any]) 
             return state
 
     started = run.elapsed_ms()
-    await begin_fan_out(action, run)
-    states = await asyncio.gather(*(slice_from(start) for start in range(0, items, SLICE)))
-    troubles = [await _trouble_of(state) for state in states if state.name in {"Crashed", "Failed", "TimedOut"}]
-    await finish_fan_out(action, run, started, troubles[0] if troubles else {})
+    try:
+        await begin_fan_out(action, run)
+    except LedgerUnavailable as error:
+        failed = ActionResult(ActionStatus.FAILED, error={"kind": "ledger", "message": str(error)})
+        run.keep(action.id, after_failure(action, failed))
+        return []
+    starts = range(0, items, SLICE)
+    states = await asyncio.gather(*(slice_from(start) for start in starts))
+    troubles = {start: await _trouble_of(state) for start, state in zip(starts, states, strict=True)}
+    await finish_fan_out(action, run, started, troubles)
     return states
 
 
@@ -149,7 +156,7 @@ async def _after_trouble(run: ChainRun, action: Action, step: Step, trouble: dic
     """The result of an action whose task kept none: by what the ledger says of its effect."""
     if not isinstance(step, Send):
         return after_failure(action, ActionResult(ActionStatus.FAILED, error=trouble))
-    (sent,) = await run.standing(action, [run.identity(action, step.fingerprint)], trouble)
+    (sent,) = await run.standing(action, [run.earlier.id_of(action, step.fingerprint)], trouble)
     return ended(action, step, sent, run)
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 from cordboard.chains.gantt import critical_path
 from cordboard.chains.results import chain_status, failures_of
-from cordboard.jsontext import digest
 from cordboard.records.metrics import failure_distribution, latency_summary
 from tasks.chain_run import ChainRun
 
@@ -32,24 +27,3 @@ def chain_document(run: ChainRun) -> dict[str, Any]:
         "latency": latency_summary([each for result in results.values() for each in result.latencies_ms]),
         "critical_path": list(critical_path(results, run.plan.upstream)),
     }
-
-
-def keep_document(home: Path, document: dict[str, Any]) -> Path:
-    """Writes the document to `home/runs/<chain>/<run key>.json`, whole or not at all, readable by its owner only.
-
-    The run key's grammar (letters, digits, `_.-`, not starting with a dot) keeps the name inside the folder.
-    """
-    folder = home / "runs" / folder_of(document["chain"])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{document['run_key']}.json"
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
-        json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
-    partial.replace(path)
-    return path
-
-
-def folder_of(chain: str) -> str:
-    """The name of a chain's folder. Names are free text: what is not plain becomes a dash, and a digest tells apart."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", chain).strip("-")[:60]
-    return plain if plain == chain else f"{plain}-{digest(chain)[:8]}".lstrip("-")

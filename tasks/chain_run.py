@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cordboard.chains.fingerprint import Fingerprint, what_changed
 from cordboard.chains.model import Action, Chain
+from cordboard.chains.params import without_secrets
 from cordboard.chains.plan import plan_chain
 from cordboard.chains.results import ActionResult
 from cordboard.chains.schema import check_output
 from cordboard.chains.steps import FanOut, Send, Step
 from cordboard.errors import LedgerUnavailable
-from cordboard.jsontext import digest, dump_json
+from cordboard.jsontext import dump_json
 from cordboard.records.effects import Effect, EffectState, Entry, Message
-from cordboard.records.run import RunHandle
-from cordboard.redaction import Redactor
-from cordboard.sending import Order, Sent, send_once
-from cordboard.settings import Settings
+from cordboard.sending import Order, Sent, patiently, send_once
 from cordboard.vendors.cxone import execute_data_action, traceparent
-from cordboard.vendors.session import VendorSession
 from cordboard.vendors.webhook import ChainStatus, chain_status_message
+from tasks.connections import Connections
+from tasks.earlier_runs import EarlierRuns
 from tasks.standing import after_trouble
 
 log = logging.getLogger("cordboard.chain")
@@ -43,7 +39,7 @@ class ChainRun:
 
     Attributes:
         chain: the chain; `plan` is its order.
-        params: its parameters, bound.
+        params: its parameters, bound; `named_params` has a name in place of each secret.
         run_key: what makes a rerun the same run.
         trace_id: 32 hex digits, sent to the vendor as `traceparent` and to webhooks.
         session: the vendor's client.
@@ -51,8 +47,9 @@ class ChainRun:
         settings: limits.
         redactor: masks the secrets of this run.
         endpoint: reference of the webhook endpoint, or None.
-        known: what earlier runs under this key left in the ledger, by logical id.
+        earlier: what earlier runs under this key left in the ledger.
         allowed_seconds: what was asked for; `deadline` is the monotonic time after which nothing starts.
+        told: actions whose completion an earlier run has on record.
         unsettled: what this process knows of effects and could not tell the ledger yet.
         steps: what was decided for each action whose upstreams have ended, by id.
         sent: how the items of a fan-out ended, by id of its action.
@@ -63,32 +60,26 @@ class ChainRun:
         self,
         chain: Chain,
         params: Mapping[str, Any],
+        connections: Connections,
         *,
         run_key: str,
-        session: VendorSession,
-        handle: RunHandle,
-        settings: Settings,
-        redactor: Redactor,
-        endpoint: str | None,
         known: Mapping[str, Entry],
         allowed_seconds: float,
     ) -> None:
         self.chain, self.params, self.run_key = chain, params, run_key
-        self.session, self.handle, self.settings, self.endpoint = session, handle, settings, endpoint
-        self.known, self.redactor = known, redactor
+        self.session, self.handle, self.settings = connections.session, connections.handle, connections.settings
+        self.endpoint, self.redactor, self.trace_id = connections.endpoint, connections.redactor, connections.trace_id
+        self.earlier = EarlierRuns(chain.name, run_key, known)
         self.allowed_seconds, self.deadline = allowed_seconds, time.monotonic() + allowed_seconds
         self.plan = plan_chain(chain)
-        self.trace_id = uuid.uuid4().hex
+        self.named_params = without_secrets(chain, params)
+        self.told = frozenset[str]()
         self.steps: dict[str, Step] = {}
         self.sent: dict[str, list[Sent | None]] = {}
         self.results: dict[str, ActionResult] = {}
         self._started = time.monotonic()
         self.unsettled: dict[str, Sent | None] = {}
-        by_time = sorted(self.known.values(), key=lambda entry: entry.updated_at)
-        self._before = {entry.effect.subject: entry for entry in by_time}
-        self._times = Counter(entry.effect.subject for entry in self.known.values())
         self._offered: set[str] = set()
-        self._item_ids: dict[str, tuple[str, ...]] = {}
         self._ready = asyncio.Semaphore(self.settings.in_flight + LOOKAHEAD)
 
     def elapsed_ms(self) -> float:
@@ -105,6 +96,14 @@ class ChainRun:
         """The value without the secrets of this run, as the ledger keeps it; the same object where it holds none."""
         return self.redactor.value(value) if self.redactor.knows(dump_json(value)) else value
 
+    async def note(self, kind: str, subject: str, facts: Mapping[str, Any], messages: Sequence[Message] = ()) -> None:
+        """Puts something that is no effect on record. A ledger that fails for a moment does not end the run."""
+
+        async def write() -> None:
+            await self.handle.record(kind, subject, facts, messages=messages)
+
+        await patiently(write)
+
     def messages(self, action_id: str, status: ChainStatus, payload: Mapping[str, Any]) -> tuple[Message, ...]:
         """The status webhook to send, or none where no endpoint is set."""
         if self.endpoint is None:
@@ -112,32 +111,11 @@ class ChainRun:
         body = chain_status_message(self.trace_id, action_id, status, time.time(), payload)
         return (Message(self.endpoint, f"action.{status}", body),)
 
-    def why(self, action: Action, print_: Fingerprint) -> str:
-        """Says why an action was reused, ran again or did not; nothing where no earlier run under this key had it."""
-        known = self.known.get(self.identity(action, print_))
-        if known is not None:
-            return _why(action, known)
-        earlier = self._before.get(action.id)
-        if earlier is None:
-            return ""
-        parts = (earlier.evidence or {}).get("fingerprint", {})
-        return f"run again: {what_changed(parts, print_)}"
-
-    def why_items(self, action: Action) -> str:
-        """The same for a fan-out, with the number of items for each reason."""
-        ids = self.item_ids(action)
-        if not any(entry.effect.subject.startswith(f"{action.id}[") for entry in self.known.values()):
-            return ""
-        reasons = Counter(_why(action, self.known[each]) if each in self.known else _NEW for each in ids)
-        if len(reasons) == 1:
-            return next(iter(reasons))
-        return "; ".join(f"{count} of {len(ids)} {reason}" for reason, count in reasons.most_common())
-
     async def send(self, action: Action, step: Send) -> Sent:
         """Sends the one call of an action through the ledger, with its status webhooks."""
-        order = self._order(action, action.id, self.identity(action, step.fingerprint), step.inputs)
+        logical_id, body = self.earlier.id_of(action, step.fingerprint), step.fingerprint.inputs
         order = replace(
-            order,
+            self._order(action, action.id, logical_id, step.inputs, body),
             context={"fingerprint": step.fingerprint.as_json()},
             starting=self.messages(action.id, "started", {}),
             ended=lambda sent: self.ending(action, sent),
@@ -147,50 +125,16 @@ class ChainRun:
     async def send_item(self, action: Action, index: int) -> Sent:
         """Sends one item of a fan-out through the ledger, without status webhooks of its own."""
         async with self._ready:
-            fan, logical_id = self.fan_out(action.id), self.item_ids(action)[index]
+            fan = self.fan_out(action.id)
+            logical_id = self.earlier.item_ids(action, fan)[index]
             order = self._order(action, f"{action.id}[{index}]", logical_id, fan.items[index], fan.prints[index])
             return await self._through_ledger(action, order)
-
-    def identity(self, action: Action, print_: Fingerprint) -> str:
-        """The logical id by which the ledger knows the effect of an action.
-
-        Only the latest effect of an action counts as what it did: after an edit and an edit back, the vendor has what
-        was sent in between, so the first effect is brought about anew, under an id of its own.
-        """
-        first = f"{self.chain.name}/{self.run_key}/{action.id}/{print_.value}"
-        latest = self._before.get(action.id)
-        if latest is not None and latest.effect.logical_id.startswith(first):
-            return latest.effect.logical_id
-        return f"{first}~{self._times[action.id]}" if first in self.known else first
-
-    def item_ids(self, action: Action) -> tuple[str, ...]:
-        """The logical ids of a fan-out's items, in order.
-
-        An item is what the vendor sees of it and what it was made from, not its place in the list: a list that grew
-        or was sorted does not send again what is done. The same item for the second time is another one.
-        """
-        if action.id not in self._item_ids:
-            fan, seen = self.fan_out(action.id), Counter[str]()
-            ground = digest([action.definition_id, dict(fan.fingerprint.upstream)])
-            ids = []
-            for each in fan.prints:
-                seen[each] += 1
-                ids.append(f"{self.chain.name}/{self.run_key}/{action.id}[]/{ground}/{each}#{seen[each]}")
-            self._item_ids[action.id] = tuple(ids)
-        return self._item_ids[action.id]
 
     def fan_out(self, action_id: str) -> FanOut:
         """The fan-out that was decided for an action."""
         step = self.steps[action_id]
         assert isinstance(step, FanOut), action_id
         return step
-
-    def all_done(self, action: Action) -> bool:
-        """Whether an earlier run under this key completed every item of a fan-out."""
-        return bool(self.known) and all(
-            (entry := self.known.get(each)) is not None and entry.state is EffectState.DONE
-            for each in self.item_ids(action)
-        )
 
     async def standing(self, action: Action, logical_ids: Sequence[str], trouble: Mapping[str, Any]) -> list[Sent]:
         """How effects stand whose task ended without saying so.
@@ -217,14 +161,14 @@ class ChainRun:
             return self.messages(action.id, "completed", {"output": sent.output})
         return self.messages(action.id, "failed", {"error": sent.error})
 
-    def _order(self, action: Action, subject: str, logical_id: str, inputs: Any, body: str | None = None) -> Order:
+    def _order(self, action: Action, subject: str, logical_id: str, inputs: Any, body: str) -> Order:
         request = execute_data_action(
             action.definition_id,
             inputs,
             idempotent=action.idempotent,
             traceparent=traceparent(self.trace_id, subject),
         )
-        operation, body = request.operation, body or digest(self.mask(inputs))
+        operation = request.operation
         return Order(
             Effect(self.handle.tenant, operation.name, logical_id, body, subject, operation.safety),
             request,
@@ -242,7 +186,7 @@ class ChainRun:
         """What the ledger knows; asked anew where this run has offered the effect before and Prefect tries again."""
         if logical_id not in self._offered:
             self._offered.add(logical_id)
-            return self.known.get(logical_id)
+            return self.earlier.known.get(logical_id)
         return (await self.handle.entries([logical_id])).get(logical_id)
 
 
@@ -261,18 +205,3 @@ def checked(action: Action, sent: Sent) -> Sent:
         "message": f"the vendor's output is not what output_schema says: {'; '.join(faults)}",
     }
     return replace(sent, state=EffectState.FAILED, output=None, error=error)
-
-
-def _why(action: Action, known: Entry) -> str:
-    open_ended = known.state in {EffectState.SENT, EffectState.UNKNOWN} and not action.idempotent
-    return "not sent again: it may have taken effect before" if open_ended else _WHY[known.state]
-
-
-_NEW = "new: no earlier run had it with these inputs"
-_WHY = {
-    EffectState.DONE: "reused: same definition, inputs and upstream as before",
-    EffectState.READY: "run again: it was refused before",
-    EffectState.SENT: "run again: its answer was never recorded, and a repeat is the same",
-    EffectState.FAILED: "run again: it failed before",
-    EffectState.UNKNOWN: "run again: its outcome was never certain, and a repeat is the same",
-}

@@ -34,15 +34,21 @@ def is_process_trouble(task: Task[..., Any], run: TaskRun, state: State[Any]) ->
     return isinstance(state.data, LedgerUnavailable)
 
 
+#: Prefect's own repeats of a task that sends: only for trouble of this process, after which the ledger is asked again.
+PROCESS_TROUBLE: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=1),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": is_process_trouble,
+}
+
+
 @task(
     name="data-action",
     task_run_name="{action_id}",
     description="Calls one data action, recorded in the ledger before and after.",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=1),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_process_trouble,
     persist_result=False,
+    **PROCESS_TROUBLE,
 )
 async def run_action(action_id: str, run: ChainRun) -> State[Any]:
     """Carries out the step that was decided for an action and keeps its result in `run.results`.
@@ -62,11 +68,8 @@ async def run_action(action_id: str, run: ChainRun) -> State[Any]:
     name="data-action-slice",
     task_run_name="{label}",
     description="Calls one data action for a slice of a fan-out's items, each recorded in the ledger.",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=1),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_process_trouble,
     persist_result=False,
+    **PROCESS_TROUBLE,
 )
 async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> State[Any]:
     """Calls an action for a slice of its items from `start` on, many at a time, and keeps each end in `run.sent`."""
@@ -89,39 +92,50 @@ async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> St
     return Completed(name="Cached" if reused else "Completed", message=f"{len(indexes)} items")
 
 
-async def finish_fan_out(action: Action, run: ChainRun, started_ms: float, trouble: Mapping[str, Any]) -> None:
+async def finish_fan_out(
+    action: Action, run: ChainRun, started_ms: float, troubles: Mapping[int, Mapping[str, Any]]
+) -> None:
     """Keeps one result for a fan-out that began at `started_ms`, and tells of it.
 
     Args:
         action: the action.
         run: its run.
         started_ms: since the start of the run.
-        trouble: what ended a slice early, if anything did.
+        troubles: what ended a slice early, by the index of its first item.
     """
     sent = run.sent[action.id]
     missing = [index for index, item in enumerate(sent) if item is None]
     if missing:
-        ids = run.item_ids(action)
-        stands = await run.standing(action, [ids[index] for index in missing], trouble)
-        for index, item in zip(missing, stands, strict=True):
-            sent[index] = item
+        ids = run.earlier.item_ids(action, run.fan_out(action.id))
+        for start, trouble in troubles.items():
+            lost = [index for index in missing if start <= index < start + SLICE]
+            stands = await run.standing(action, [ids[index] for index in lost], trouble)
+            for index, item in zip(lost, stands, strict=True):
+                sent[index] = item
     gathered = _gathered(action, run.fan_out(action.id), [item for item in sent if item], run, started_ms)
     result = run.keep(action.id, gathered)
     tell(action.id, result)
-    if not result.cached:
+    if not result.cached or action.id not in run.told:
         status: Literal["completed", "failed"] = "completed" if result.status == "completed" else "failed"
         facts = {"items": result.items, "error": result.error}
-        await run.handle.record(f"action.{status}", action.id, facts, messages=run.messages(action.id, status, facts))
+        try:
+            await run.note(f"action.{status}", action.id, facts, run.messages(action.id, status, facts))
+        except LedgerUnavailable as error:  # a rerun finds no record of it and tells then
+            get_run_logger().error("%s ended %s, and that could not be put on record: %s", action.id, status, error)
 
 
 async def begin_fan_out(action: Action, run: ChainRun) -> None:
-    """Tells that a fan-out begins, unless an earlier run completed all of it."""
+    """Tells that a fan-out begins, unless an earlier run completed all of it.
+
+    Raises:
+        LedgerUnavailable: it cannot be told.
+    """
     fan = run.fan_out(action.id)
     run.sent[action.id] = [None] * len(fan.items)
-    if run.all_done(action):
+    if run.earlier.all_done(action, fan):
         return
     facts = {"items": len(fan.items)}
-    await run.handle.record("action.started", action.id, facts, messages=run.messages(action.id, "started", facts))
+    await run.note("action.started", action.id, facts, run.messages(action.id, "started", facts))
 
 
 def _gathered(action: Action, fan: FanOut, sent: Sequence[Sent], run: ChainRun, started_ms: float) -> ActionResult:
@@ -134,8 +148,8 @@ def _gathered(action: Action, fan: FanOut, sent: Sequence[Sent], run: ChainRun, 
         ActionStatus(worst),
         output=[item.output if item.state is EffectState.DONE else stand_in for item in sent],
         available=True,
-        cached=bool(sent) and all(item.reused for item in sent),
-        reason=run.why_items(action),
+        cached=bool(sent) and all(item.reused and item.state is EffectState.DONE for item in sent),
+        reason=run.earlier.why_items(action, fan),
         error=_items_error(errors, len(sent)) if failed else None,
         attempts=sum(item.attempts for item in sent),
         latency_ms=max((item.latency_ms for item in sent), default=0.0),
@@ -232,12 +246,12 @@ def ended(action: Action, step: Send, sent: Sent, run: ChainRun) -> ActionResult
         output=sent.output,
         available=sent.state is EffectState.DONE,
         cached=sent.reused and sent.state is EffectState.DONE,
-        reason=run.why(action, step.fingerprint),
+        reason=run.earlier.why(action, step.fingerprint),
         error=sent.error,
         attempts=sent.attempts,
         latency_ms=round(sent.latency_ms, 3),
         latencies_ms=(sent.latency_ms,) if sent.attempts else (),
-        fingerprint=step.fingerprint.value,
+        fingerprint=run.earlier.generation(action, step.fingerprint),
     )
     return result if sent.state is EffectState.DONE else after_failure(action, result)
 
@@ -248,6 +262,7 @@ def _items_error(errors: list[dict[str, Any]], total: int) -> dict[str, Any]:
     shown = 20  # the ledger has them all; a document with 10,000 errors helps nobody
     return {
         "kind": kind,
+        "kinds": dict(kinds),
         "message": f"{len(errors)} of {total} items did not complete; item {errors[0]['item']}: {errors[0]['message']}",
         "items": errors[:shown],
     }

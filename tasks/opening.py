@@ -14,17 +14,14 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
 from blocks.cxone import CXoneCredentials
-from blocks.webhook import WebhookEndpoint, endpoint_from_env
+from blocks.webhook import WebhookEndpoint
 from cordboard.chains.model import load_chain
 from cordboard.chains.params import bind_params, secrets_from_env
 from cordboard.errors import BadCall
-from cordboard.records.ledger import Ledger
-from cordboard.records.relay import Relay
+from cordboard.records.audit import told
 from cordboard.redaction import Redactor
-from cordboard.settings import Settings
-from cordboard.vendors.transport import quiet_http_logs
-from cordboard.vendors.webhook import Endpoint, WebhookSender
 from tasks.chain_run import ChainRun
+from tasks.connections import connected
 
 
 class RunChain(BaseModel):
@@ -70,34 +67,31 @@ async def opened(
     asked: RunChain, credentials: CXoneCredentials | None, webhook: WebhookEndpoint | None, redactor: Redactor
 ) -> AsyncIterator[ChainRun]:
     """Checks everything that can be checked offline, then opens client, ledger and webhook relay, and closes them."""
-    quiet_http_logs()
-    settings = Settings.from_env(os.environ)
     chain = load_chain(Path(asked.file))
     secrets = {**secrets_from_env(chain, os.environ), **await _secrets_from_blocks(asked.secrets)}
     params = bind_params(chain, asked.params, secrets)
     redactor.learn(*secrets.values())
-    endpoint = endpoint_from_env(settings, webhook)
-    login = credentials or CXoneCredentials.from_env(os.environ)
-    client, tenant = login.get_client(settings, redactor), settings.tenant or login.tenant()
     run_key = asked.run_key or str(flow_run.id or uuid.uuid4())
-    async with (
-        await Ledger.open(settings.ledger, redactor=redactor) as ledger,
-        await ledger.claim_run(tenant, f"{chain.name}/{run_key}", kind="chain") as handle,
-        client as session,
-        _relaying(ledger, endpoint, settings),
-    ):
-        yield ChainRun(
+    async with connected(
+        f"{chain.name}/{run_key}",
+        kind="chain",
+        api="data_actions",
+        credentials=credentials,
+        webhook=webhook,
+        redactor=redactor,
+    ) as connections:
+        handle = connections.handle
+        run = ChainRun(
             chain,
             params,
+            connections,
             run_key=run_key,
-            session=session,
-            handle=handle,
-            settings=settings,
-            redactor=redactor,
-            endpoint=endpoint.ref if endpoint else None,
             known=await handle.all_entries() if handle.epoch > 1 else {},
             allowed_seconds=asked.deadline_seconds,
         )
+        if handle.epoch > 1:
+            run.told = await told(connections.ledger, handle.tenant, handle.run_key, "action.completed")
+        yield run
 
 
 async def _secrets_from_blocks(names: Mapping[str, str]) -> dict[str, str]:
@@ -109,14 +103,3 @@ async def _secrets_from_blocks(names: Mapping[str, str]) -> dict[str, str]:
         except ValueError as error:
             raise BadCall(f"no Secret block {block!r} for the parameter {param}: {error}") from None
     return found
-
-
-@asynccontextmanager
-async def _relaying(ledger: Ledger, endpoint: Endpoint | None, settings: Settings) -> AsyncIterator[None]:
-    """Delivers status webhooks beside the run; what cannot be delivered in time stays in the outbox."""
-    if endpoint is None:
-        yield
-        return
-    async with WebhookSender(endpoint) as sender, Relay(ledger, sender) as relay:
-        yield
-        await relay.flush(settings.webhook_flush_seconds)

@@ -41,6 +41,14 @@ def secrets_from_env(chain: Chain, environ: Mapping[str, str]) -> dict[str, str]
     return {name: environ[variable] for name, variable in variables.items() if environ.get(variable)}
 
 
+def without_secrets(chain: Chain, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The parameters with a name in place of each secret, or None where there is none."""
+    secret = {name for name, param in chain.params.items() if param.secret}
+    if not secret:
+        return None
+    return {name: f"\u2022secret:{name}\u2022" if name in secret else value for name, value in params.items()}
+
+
 def read_params(chain: Chain, pairs: Iterable[str]) -> dict[str, Any]:
     """Values from `NAME=VALUE` texts of a command line, typed as the chain declares; not yet checked for completeness.
 

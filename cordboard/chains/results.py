@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from cordboard.errors import NO_ACCESS, NOT_NOW
+
 
 class ActionStatus(StrEnum):
     """How one action ended."""
@@ -33,13 +35,6 @@ class ChainStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     PARTIAL = "partial"
-
-
-#: Failures that say "not now" rather than "not like this": nothing took effect and a later run may succeed.
-UNAVAILABLE = frozenset(
-    {"not_sent", "unavailable", "rate_limited", "breaker_open", "deadline", "server_error", "ledger"}
-)
-CREDENTIALS = frozenset({"credentials", "unauthorized"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +109,16 @@ def exit_code(document: Mapping[str, Any]) -> int:
     """
     if document["status"] == ChainStatus.COMPLETED:
         return 0
-    kinds = {failure.get("kind") for failure in document["failures"]}
-    if kinds and kinds <= CREDENTIALS:
+    kinds = {kind for failure in document["failures"] for kind in failure.get("kinds") or [failure.get("kind")]}
+    if kinds and kinds <= NO_ACCESS:
         return 2
-    fresh = any(
-        action["status"] == ActionStatus.COMPLETED and not action["cached"] for action in document["actions"].values()
-    )
+    fresh = any(_did_something(action) for action in document["actions"].values())
     unknown = any(failure.get("status") == ActionStatus.UNKNOWN for failure in document["failures"])
-    return 3 if kinds and kinds <= UNAVAILABLE and not fresh and not unknown else 1
+    return 3 if kinds and kinds <= NOT_NOW and not fresh and not unknown else 1
+
+
+def _did_something(action: Mapping[str, Any]) -> bool:
+    """Whether this run completed an action, or items of one, that no earlier run had."""
+    if action["status"] == ActionStatus.COMPLETED:
+        return not action["cached"]
+    return bool(action["attempts"] and action.get("items", {}).get(ActionStatus.COMPLETED))

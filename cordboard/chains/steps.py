@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ def next_step(
     action: Action,
     params: Mapping[str, Any],
     upstream: Mapping[str, ActionResult],
-    mask: Callable[[Any], Any] = lambda value: value,
+    named_params: Mapping[str, Any] | None = None,
 ) -> Step:
     """Decides what to do with an action whose upstreams have all ended.
 
@@ -78,40 +78,44 @@ def next_step(
         action: the action.
         params: the chain's parameters, bound.
         upstream: the result of every action it depends on.
-        mask: hides secrets in inputs before they become part of a fingerprint. A secret is no part of what makes an
-            effect this effect: renewing it sends nothing again, and no digest of it is kept.
+        named_params: the same with a name in place of each secret; None where there is no secret. Of these the
+            fingerprint is made: renewing a secret sends nothing again, another secret is another effect, and no
+            digest of a secret is kept.
     """
     blockers = blocking(upstream)
     if blockers:
         return Skip(_because(blockers, upstream), blocks=True)
-    context = {"params": params} | {name: result.output for name, result in upstream.items() if result.available}
+    outputs = {name: result.output for name, result in upstream.items() if result.available}
+    context = {"params": params} | outputs
+    named = context if named_params is None else {"params": named_params} | outputs
     path = f"actions.{action.id}"
     try:
         if action.when is not None and not bind_condition(action.when, context, f"{path}.when"):
             return Skip(f"its condition is not met: {action.when}", blocks=False)
-        return _bound(action, context, upstream, path, mask)
+        return _bound(action, context, named, upstream)
     except BindError as error:
         return Broken(str(error))
 
 
 def _bound(
-    action: Action,
-    context: dict[str, Any],
-    upstream: Mapping[str, ActionResult],
-    path: str,
-    mask: Callable[[Any], Any],
+    action: Action, context: dict[str, Any], named: dict[str, Any], upstream: Mapping[str, ActionResult]
 ) -> Send | FanOut | Broken:
     prints = {name: result.fingerprint for name, result in upstream.items()}
+    path = f"actions.{action.id}"
     if action.for_each is None:
         inputs = bind(action.inputs, context, f"{path}.inputs")
-        return Send(inputs, fingerprint(action.definition_id, mask(inputs), prints))
+        shown = inputs if named is context else bind(action.inputs, named, f"{path}.inputs")
+        return Send(inputs, fingerprint(action.definition_id, shown, prints))
     items = bind(action.for_each, context, f"{path}.for_each")
     if not isinstance(items, list):
         return Broken(f"{path}.for_each: must be a list, and it is {_kind(items)}")
     if len(items) > MAX_ITEMS:
         return Broken(f"{path}.for_each: {len(items)} items; at most {MAX_ITEMS} are taken in one action")
     bound = tuple(_each_item(action, context, items, path))
-    digests = tuple(digest(mask(item)) for item in bound)
+    shown_items = bound
+    if named is not context:
+        shown_items = tuple(_each_item(action, named, bind(action.for_each, named, f"{path}.for_each"), path))
+    digests = tuple(digest(item) for item in shown_items)
     return FanOut(bound, digests, fingerprint(action.definition_id, list(digests), prints))
 
 

@@ -81,6 +81,17 @@ async def history(ledger: Ledger, tenant: str, run_key: str) -> list[dict[str, A
     return await ledger.read(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
 
 
+async def told(ledger: Ledger, tenant: str, run_key: str, kind: str) -> frozenset[str]:
+    """The subjects of which a run has a record of this kind, such as the actions that it told to be completed.
+
+    Raises:
+        LedgerUnavailable: the ledger cannot be read.
+    """
+    mine = (audit.c.tenant == tenant) & (audit.c.run_key == run_key) & (audit.c.kind == kind)
+    query = select(audit.c.subject).where(mine).distinct()
+    return await ledger.read(lambda connection: frozenset(connection.scalars(query)))
+
+
 def check_chain(rows: Iterable[Mapping[str, Any]], head_seq: int, head_hash: str) -> AuditReport:
     """Checks records, in the order in which they are given, against each other and against the head."""
     seq, prev = 0, GENESIS

@@ -219,3 +219,35 @@ def test_a_call_that_is_stopped_while_it_is_open_is_unknown_and_its_webhook_leav
         assert message.kind == "action.failed"
 
     on_bench(test)
+
+
+def test_a_doubt_stays_where_the_next_token_is_refused(on_bench: Any) -> None:
+    async def test(bench: Bench) -> None:
+        vendor, tokens = bench.vendor, [httpx.Response(200, json={"access_token": "t", "expires_in": 0})]
+
+        async def refusing(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/token"):
+                return tokens.pop() if tokens else httpx.Response(401, json={"error": "invalid_client"})
+            return await vendor(request)
+
+        bench.vendor = refusing  # type: ignore[assignment]
+        assert (await bench.send(idempotent=True)).state is await bench.state() is UNKNOWN
+        bench.vendor = vendor
+        assert (await bench.send()).state is UNKNOWN and vendor.requests == 1
+
+    on_bench(test, 503)
+
+
+def test_a_ledger_that_fails_too_does_not_take_the_place_of_the_cancellation(on_bench: Any) -> None:
+    async def test(bench: Bench) -> None:
+        hanging = asyncio.Event()
+
+        async def hang() -> None:
+            hanging.set()
+            await asyncio.Event().wait()
+
+        bench.vendor.steps = [hang]
+        await bench.cut_off(hanging, run=Flaky(bench.run, conclude=1))
+        assert await bench.state() is EffectState.SENT
+
+    on_bench(test)

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from cordboard.chains.results import exit_code
+from cordboard.errors import LedgerUnavailable
+from cordboard.records.run import RunHandle
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
 LENGTH = 20
@@ -208,3 +212,171 @@ def test_an_edit_that_is_taken_back_is_sent_again(vendor: Any, run: Any) -> None
         document = run(box, chain.replace("NOTE", str(note)))
     assert sends(box) == [1, 2, 1, 2]
     assert document["actions"]["a"]["cached"]
+
+
+BACK = "kind: chain\nname: back\nactions: {a: {definition_id: def-echo, inputs: {n: NOTE}}}\n"
+LOST_ONCE = {"match": {"inputs": {"n": 1}, "nth": [1]}, "fault": {"lost_reply": "after_commit"}}
+
+
+@pytest.mark.parametrize("before", [[], [LOST_ONCE]], ids=["done", "unknown"])
+def test_an_edit_that_was_refused_changed_nothing_so_taking_it_back_sends_nothing(
+    vendor: Any, run: Any, before: list[Any]
+) -> None:
+    box = vendor({"match": {"inputs": {"n": 2}}, "fault": {"status": 422}}, *before)
+    for note in (1, 2, 1):
+        run(box, BACK.replace("NOTE", str(note)))
+    assert sends(box) == [1, 2]
+
+
+def test_dependants_are_sent_again_where_an_edit_above_is_taken_back(vendor: Any, run: Any) -> None:
+    """The one above is brought about anew, so what is made from it is too, also the items of a fan-out."""
+    box = vendor(people={"output": {"who": [1, 2]}})
+    chain = """
+        kind: chain
+        name: source
+        actions:
+          people: {definition_id: def-people, inputs: {salt: SALT}}
+          each: {definition_id: def-echo, for_each: "{{ people.who }}", inputs: {n: "{{ item }}"}}
+          last: {definition_id: def-echo, depends_on: [each], inputs: {n: 3}}
+        """
+    for salt in ("x", "y", "x", "x"):
+        run(box, chain.replace("SALT", salt))
+    assert Counter(entry.inputs["n"] for entry in box.truth.requests_for("def-echo")) == {1: 3, 2: 3, 3: 3}
+
+
+def test_of_equal_items_the_completed_one_counts_first(vendor: Any, run: Any) -> None:
+    """Two were wanted, the first was refused; now one is wanted, and one is done."""
+    box = vendor({"match": {"nth": [1]}, "fault": {"status": 422}})
+    run(box, EACH, params={"who": [7, 7]})
+    assert run(box, EACH, params={"who": [7]})["status"] == "completed"
+    assert len(box.truth.effects) == 1
+
+
+PINS = """
+    kind: chain
+    name: pins
+    params:
+      a: {type: string, secret: true, required: true}
+      b: {type: string, secret: true, required: true}
+    actions:
+      each: {definition_id: def-echo, for_each: "{{ [params.FIRST, params.SECOND] }}", inputs: {pin: "{{ item }}"}}
+      one: {definition_id: def-echo, inputs: {pin: "{{ params.FIRST }}", account: ACC-1001}}
+    """
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`pins(a, b)` sets two secrets."""
+
+    def put(first: str, second: str) -> None:
+        monkeypatch.setenv("CORDBOARD_SECRET_A", first)
+        monkeypatch.setenv("CORDBOARD_SECRET_B", second)
+
+    return put
+
+
+def test_another_secret_is_another_effect(vendor: Any, run: Any, pins: Any) -> None:
+    """Masked they look alike; each is known by the name of its parameter."""
+    box = vendor({"match": {"inputs": {"pin": "bbbb-2222"}, "nth": [1]}, "fault": {"status": 422}})
+    pins("aaaa-1111", "bbbb-2222")
+    run(box, PINS.replace("FIRST", "a").replace("SECOND", "b"))
+    document = run(box, PINS.replace("FIRST", "b").replace("SECOND", "a"))
+    assert not document["actions"]["one"]["cached"]
+    items = [entry.inputs["pin"] for entry in box.truth.requests if "account" not in entry.inputs]
+    assert Counter(items) == {"aaaa-1111": 1, "bbbb-2222": 2}
+
+
+def test_renewing_a_secret_sends_nothing_again_also_where_other_text_looks_like_it(
+    vendor: Any, run: Any, pins: Any
+) -> None:
+    box, chain = vendor(), PINS.replace("FIRST", "a").replace("SECOND", "b")
+    pins("ACC-1001", "bbbb-2222")
+    run(box, chain)
+    seen = len(box.truth.requests)
+    pins("another-1", "another-2")
+    assert run(box, chain)["actions"]["one"]["cached"]
+    assert len(box.truth.requests) == seen
+
+
+def test_a_fan_out_of_which_an_item_is_unknown_is_not_called_reused(vendor: Any, run: Any) -> None:
+    box = vendor({"match": {"inputs": {"n": 2}, "nth": [1]}, "fault": {"lost_reply": "after_commit"}})
+    for _ in range(2):
+        each = run(box, EACH, params={"who": [1, 2]})["actions"]["each"]
+        assert (each["status"], each["cached"]) == ("unknown", False)
+
+
+def test_the_exit_code_of_a_fan_out_counts_every_kind_of_failure_and_every_item_that_completed(
+    vendor: Any, run: Any
+) -> None:
+    later = {"status": 429, "headers": {"retry-after": "100"}}
+    box = vendor(
+        {"match": {"inputs": {"n": 1}}, "fault": {"status": 422}},
+        {"match": {"inputs": {"n": 2}}, "fault": later},
+        {"match": {"inputs": {"n": 3}}, "fault": later},
+    )
+    assert exit_code(run(box, EACH, params={"who": [1, 2, 3]}, run_key="mixed")) == 1
+    assert exit_code(run(box, EACH, params={"who": [0, 2]}, run_key="partly")) == 1
+    assert exit_code(run(box, EACH, params={"who": [2, 3]}, run_key="later")) == 3
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`forgetful(kind, times)`: the ledger cannot take records of that kind, so many times."""
+
+    def set_up(kind: str, times: int) -> None:
+        real, left = RunHandle.record, [times]
+
+        async def record(self: RunHandle, what: str, *args: Any, **more: Any) -> None:
+            if what == kind and left[0]:
+                left[0] -= 1
+                raise LedgerUnavailable("the database is locked")
+            await real(self, what, *args, **more)
+
+        monkeypatch.setattr(RunHandle, "record", record)
+
+    return set_up
+
+
+@pytest.mark.parametrize("kind", ["action.started", "action.completed", "run.ended"])
+def test_a_ledger_that_fails_for_a_moment_between_two_calls_ends_nothing(
+    vendor: Any, run: Any, forgetful: Any, kind: str
+) -> None:
+    box = vendor()
+    forgetful(kind, 2)
+    assert run(box, EACH, params={"who": [1, 2]})["status"] == "completed"
+
+
+def test_a_ledger_that_stays_away_ends_the_fan_out_and_not_its_neighbours(
+    vendor: Any, run: Any, forgetful: Any
+) -> None:
+    box = vendor()
+    forgetful("action.started", 100)
+    chain = """
+        kind: chain
+        name: neighbours
+        actions:
+          each: {definition_id: def-echo, for_each: "{{ [1, 2] }}", inputs: {n: "{{ item }}"}}
+          beside: {definition_id: def-echo, inputs: {n: 3}}
+        """
+    actions = run(box, chain)["actions"]
+    assert (actions["each"]["error"]["kind"], actions["beside"]["status"]) == ("ledger", "completed")
+    assert sends(box) == [3]
+
+
+def test_the_items_of_a_slice_that_ended_early_name_what_ended_it(
+    vendor: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, real = vendor({"match": {"inputs": {"n": 0}}, "fault": {"status": 422}}), RunHandle.intend
+
+    async def intend(self: RunHandle, effect: Any, *args: Any, **more: Any) -> None:
+        if int(effect.subject[5:-1]) >= 500:
+            raise OSError("the disk is gone")
+        await real(self, effect, *args, **more)
+
+    monkeypatch.setattr(RunHandle, "intend", intend)
+    error = run(box, EACH, params={"who": list(range(502))})["actions"]["each"]["error"]
+    assert [(item["item"], item["kind"]) for item in error["items"]] == [
+        (0, "rejected"),
+        (500, "OSError"),
+        (501, "OSError"),
+    ]

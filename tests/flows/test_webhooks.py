@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from cordboard.errors import BadCall
+from cordboard.errors import BadCall, LedgerUnavailable
+from cordboard.records.run import RunHandle
 from cordboard.sandbox.faults import Faults
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
@@ -172,3 +173,23 @@ def test_a_block_names_the_receiver_in_place_of_the_environment(vendor: Any, run
 def test_without_a_receiver_there_is_nothing_to_deliver_and_it_says_what_to_set(prefect_server: str, home: Any) -> None:
     with pytest.raises(BadCall, match="CORDBOARD_WEBHOOK_URL and CORDBOARD_WEBHOOK_SECRET"):
         deliver()
+
+
+def test_an_end_that_could_not_be_put_on_record_is_told_by_the_rerun(
+    heard: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill between the last item and the end of its fan-out: everything is done, and nobody was told."""
+    box, real = heard(), RunHandle.record
+
+    async def forgetful(self: RunHandle, kind: str, *args: Any, **more: Any) -> None:
+        if kind == "action.completed":
+            raise LedgerUnavailable("the database is locked")
+        await real(self, kind, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunHandle, "record", forgetful)
+        run(box, FAN)
+    assert told(box) == [("each", "started")]
+    assert run(box, FAN)["actions"]["each"]["cached"]
+    run(box, FAN)
+    assert told(box) == [("each", "started"), ("each", "completed")]

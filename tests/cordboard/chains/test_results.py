@@ -67,6 +67,8 @@ def test_failures_stand_in_file_order_with_their_evidence() -> None:
 def _document(ends: dict[str, tuple[str, bool, str | None]]) -> dict[str, Any]:
     return {
         "status": "completed" if all(end[0] == "completed" for end in ends.values()) else "partial",
-        "actions": {name: {"status": status, "cached": cached} for name, (status, cached, _) in ends.items()},
+        "actions": {
+            name: {"status": status, "cached": cached, "attempts": 1} for name, (status, cached, _) in ends.items()
+        },
         "failures": [{"kind": kind} for _, _, kind in ends.values() if kind],
     }
