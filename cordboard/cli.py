@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from cordboard import __version__
-from cordboard.chains.draw import to_dot, to_mermaid
-from cordboard.chains.model import check_document, load_chain, parse_chain
-from cordboard.chains.plan import plan_chain
-from cordboard.chains.shape import json_schema
-from cordboard.documents import read_document
+from cordboard.documents import Document, read_document
 from cordboard.errors import CordboardError, InvalidDocument
 from cordboard.findings import Finding, errors_in
+from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "sandbox", "faults")
+KINDS = ("chain", "ivr-flow", "sandbox", "faults")
+#: The part of the project that knows a kind of file; it is imported only when such a file is met.
+_PARTS = {"chain": "chains", "ivr-flow": "ivr", "sandbox": "sandbox", "faults": "sandbox"}
 _UNREADABLE = ("document/", "kind/")
 
 
@@ -67,10 +66,18 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     check = _verb(verbs, "check", _check, "check files and list every fault with its place")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    check.add_argument("--json", action="store_true", help="print the findings as one JSON document")
-    graph = _verb(verbs, "graph", _graph, "draw a chain")
+    check.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    graph = _verb(verbs, "graph", _graph, "draw a chain or a call flow")
     graph.add_argument("file", type=Path, metavar="FILE")
-    graph.add_argument("--format", choices=("mermaid", "dot"), default="mermaid")
+    graph.add_argument("--format", choices=("mermaid", "dot", "svg", "html"), default="mermaid")
+    diff = _verb(verbs, "diff", _diff, "say what changed between two call flows, in sentences")
+    diff.add_argument("before", type=Path, metavar="OLD")
+    diff.add_argument("after", type=Path, metavar="NEW")
+    diff.add_argument("--json", action="store_true", help="print one JSON document")
+    plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
+    if verb == ["plan"]:
+        _module("registration").add_arguments(plan)
     schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
     schema.add_argument("kind", choices=KINDS)
     audits = verbs.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="ACTION")
@@ -94,40 +101,46 @@ def _verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text:
 
 def _check(options: argparse.Namespace) -> int:
     results = [(path, *_examine(path)) for path in options.files]
-    if options.json:
-        documents = [{"file": str(path), "findings": [f.as_json() for f in found]} for path, found, _ in results]
-        print(json.dumps({"ok": not any(errors_in(found) for _, found, _ in results), "files": documents}, indent=2))
-    for path, found, summary in () if options.json else results:
-        print("".join(f"{finding}\n" for finding in found) + f"{path.name}: {summary}")
+    if options.format == "text":
+        for path, found, summary in results:
+            print("".join(f"{finding}\n" for finding in found) + f"{path.name}: {summary}")
+    else:
+        print(_report(options.format, results), end="")
     return max(_exit_code(found) for _, found, _ in results)
+
+
+def _report(form: str, results: list[tuple[Path, tuple[Finding, ...], str]]) -> str:
+    findings = [finding for _, found, _ in results for finding in found]
+    if form == "github":
+        return to_annotations(findings)
+    if form == "sarif":
+        titles = _module("ivr").titles() if any(finding.rule.startswith("ivr/") for finding in findings) else {}
+        return json.dumps(to_sarif(findings, titles), indent=2) + "\n"
+    documents = [{"file": str(path), "findings": [f.as_json() for f in found]} for path, found, _ in results]
+    return json.dumps({"ok": not errors_in(tuple(findings)), "files": documents}, indent=2) + "\n"
 
 
 def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     """The findings about one file, and a line that sums it up."""
     try:
         document = read_document(path)
-        kind = _kind_of(document.value, document.file)
-        if kind != "chain":
-            _module("sandbox").load(kind, path)
-            return (), f"{kind}, no findings"
+        kind = _kind_of(document)
+        findings, what = _module(_PARTS[kind]).examine(kind, document)
     except InvalidDocument as error:
         return error.findings, _count(error.findings)
-    findings = check_document(document)
-    if errors_in(findings):
-        return findings, _count(findings)
-    chain = parse_chain(document)
-    layers = len(plan_chain(chain).layers)
-    size = f"{_number(len(chain.actions), 'action')} in {_number(layers, 'layer')}"
-    return findings, f"chain {chain.name}, {size}, {_count(findings)}"
+    return findings, ", ".join(filter(None, (what, _count(findings))))
 
 
-def _kind_of(value: Any, file: str) -> str:
+def _kind_of(document: Document) -> str:
+    value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind in KINDS:
         return str(kind)
+    if kind is None and isinstance(value, dict) and "nodes" in value:
+        return "ivr-flow"  # as a vendor exports it
     message = "the file does not say its kind" if kind is None else f"`{str(kind)[:64]}` is not a kind that is known"
     hint = f"Write `kind: chain`; known are {', '.join(KINDS)}."
-    raise InvalidDocument((Finding("kind/unknown", message, "kind", file, 1, hint),))
+    raise InvalidDocument((Finding("kind/unknown", message, "kind", document.file, 1, hint),))
 
 
 def _exit_code(findings: tuple[Finding, ...]) -> int:
@@ -146,15 +159,25 @@ def _number(count: int, noun: str) -> str:
 
 
 def _graph(options: argparse.Namespace) -> int:
-    chain = load_chain(options.file)
-    print(to_dot(chain) if options.format == "dot" else to_mermaid(chain), end="")
+    document = read_document(options.file)
+    kind = _kind_of(document)
+    print(_module(_PARTS[kind]).graph(document, options.format), end="")
     return 0
 
 
 def _schema(options: argparse.Namespace) -> int:
-    schema = json_schema() if options.kind == "chain" else _module("sandbox").schema(options.kind)
-    print(json.dumps(schema, indent=2))
+    print(json.dumps(_module(_PARTS[options.kind]).schema(options.kind), indent=2))
     return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    code: int = _module("ivr").diff(options.before, options.after, options.json)
+    return code
+
+
+def _plan(options: argparse.Namespace) -> int:
+    code: int = _module("registration").run(options)
+    return code
 
 
 def _audit_verify(options: argparse.Namespace) -> int:

@@ -13,19 +13,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from dotenv import load_dotenv
-from pydantic import ValidationError
 
-from cordboard.chains.model import load_chain
-from cordboard.chains.params import bind_params, read_params, secrets_from_env
-from cordboard.chains.results import exit_code
-from cordboard.errors import BadCall, CordboardError, InvalidDocument, Ours, Theirs
-
-if TYPE_CHECKING:
-    from blocks.cxone import CXoneCredentials
-    from blocks.webhook import WebhookEndpoint
+from cordboard.errors import CordboardError, InvalidDocument, Ours
+from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as a shell has it
 
@@ -48,103 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted; run it again with the same --run-key to go on", INTERRUPTED)
     except asyncio.CancelledError:
         return _fail("terminated; run it again with the same --run-key to go on", TERMINATED)
-
-
-def run_chain(args: argparse.Namespace) -> int:
-    """Runs a chain and prints its document or a table."""
-    chain = load_chain(Path(args.file))
-    given = read_params(chain, args.param)
-    bind_params(chain, given, secrets_from_env(chain, os.environ))
-    from flows.run_chain import run_chain as flow  # noqa: PLC0415  Prefect takes seconds to import
-    from tasks.opening import RunChain  # noqa: PLC0415
-
-    options = {"run_key": args.run_key, "deadline_seconds": args.deadline}
-    try:
-        asked = RunChain(
-            file=args.file, params=given, **{key: value for key, value in options.items() if value is not None}
-        )
-    except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-        raise BadCall(f"cannot run it so: {faults}") from None
-    state = asyncio.run(_run(flow, asked, args.credentials, args.webhook))
-    document = _document_of(state)
-    if args.json:
-        print(json.dumps(document, ensure_ascii=False, allow_nan=False))
-    else:
-        print_table(document)
-    return exit_code(document)
-
-
-def deliver_webhooks(args: argparse.Namespace) -> int:
-    """Delivers what earlier runs left in the outbox."""
-    from flows.deliver_webhooks import deliver_webhooks as flow  # noqa: PLC0415
-
-    report = asyncio.run(_deliver(flow, args.webhook))
-    print(
-        json.dumps(report)
-        if args.json
-        else f"{report['delivered']} delivered, {report['pending']} waiting, {report['dead']} given up"
-    )
-    return 1 if report["dead"] else 0
-
-
-async def _run(flow: Any, asked: Any, credentials: str | None, webhook: str | None) -> Any:
-    await _reach_server()
-    login, endpoint = await _credentials(credentials), await _webhook(webhook)
-    return await flow(asked, login, endpoint, return_state=True)
-
-
-async def _deliver(flow: Any, webhook: str | None) -> dict[str, Any]:
-    await _reach_server()
-    return dict(await flow(await _webhook(webhook)))
-
-
-async def _reach_server() -> None:
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-
-    async with get_client() as client:
-        if trouble := await client.api_healthcheck():
-            raise Theirs(f"the Prefect server at {client.api_url} cannot be reached: {trouble}")
-
-
-async def _credentials(name: str | None) -> CXoneCredentials:
-    from blocks.cxone import CXoneCredentials  # noqa: PLC0415
-
-    return await _load(CXoneCredentials, name) if name else CXoneCredentials.from_env(os.environ)
-
-
-async def _webhook(name: str | None) -> WebhookEndpoint | None:
-    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
-
-    return await _load(WebhookEndpoint, name) if name else None
-
-
-async def _load(block: Any, name: str) -> Any:
-    try:
-        return await block.aload(name)
-    except ValueError as error:
-        raise BadCall(f"no block {block.get_block_type_slug()}/{name} on this Prefect server: {error}") from None
-
-
-def _document_of(state: Any) -> dict[str, Any]:
-    found = asyncio.run(state.aresult(raise_on_failure=False))
-    if isinstance(found, BaseException):
-        raise found
-    return dict(found)
-
-
-def print_table(document: dict[str, Any]) -> None:
-    """Prints how each action ended, and how to go on where something is left to do."""
-    from tasks.artifacts import action_rows, what_next  # noqa: PLC0415
-
-    rows = action_rows(document)
-    width = max(len(row["action"]) for row in rows)
-    print(f"{document['chain']}: {document['status']} in {document['duration_ms'] / 1000:.1f} s")
-    for row in rows:
-        requests = f"{row['requests']} request{'' if row['requests'] == 1 else 's'}"
-        print(f"  {row['action']:<{width}}  {row['status']:<9}  {requests:<11} {row['note']}".rstrip())
-    if document["status"] != "completed":
-        print(what_next(document))
 
 
 def prepare_environment(*, verbose: bool) -> None:
@@ -177,18 +72,34 @@ def _parser() -> argparse.ArgumentParser:
     jobs = parser.add_subparsers(title="jobs", required=True, metavar="JOB")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    common.add_argument("--webhook", metavar="BLOCK", help="webhook block; else CORDBOARD_WEBHOOK_URL")
     common.add_argument("--verbose", action="store_true", help="show Prefect's own log too")
+    webhook = argparse.ArgumentParser(add_help=False)
+    webhook.add_argument("--webhook", metavar="BLOCK", help="webhook block; else CORDBOARD_WEBHOOK_URL")
+    vendor = argparse.ArgumentParser(add_help=False)
+    vendor.add_argument("--credentials", metavar="BLOCK", help="credentials block; else CXONE_* of the environment")
+    limits = argparse.ArgumentParser(add_help=False)
+    limits.add_argument("--deadline", type=float, metavar="SECONDS", help="nothing starts after this long")
 
-    chain = jobs.add_parser("run-chain", parents=[common], help="run a chain of data actions")
+    chain = jobs.add_parser("run-chain", parents=[common, webhook, vendor, limits], help="run a chain of data actions")
     chain.add_argument("file", metavar="FILE", help="the chain file")
     chain.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the chain")
     chain.add_argument("--run-key", metavar="KEY", help="go on with an earlier run: what completed is reused")
-    chain.add_argument("--credentials", metavar="BLOCK", help="credentials block; else CXONE_* of the environment")
-    chain.add_argument("--deadline", type=float, metavar="SECONDS", help="nothing starts after this long")
     chain.set_defaults(job=run_chain)
 
-    deliver = jobs.add_parser("deliver-webhooks", parents=[common], help="deliver webhooks that are still waiting")
+    registration = jobs.add_parser(
+        "register-ivr", parents=[common, webhook, vendor, limits], help="register a call flow, once, and read it back"
+    )
+    registration.add_argument("file", metavar="FILE", nargs="?", help="the call flow file")
+    registration.add_argument("--dry-run", action="store_true", help="stop after the plan: nothing is sent")
+    registration.add_argument("--plan", metavar="PLAN", help="refuse if the live flow moved since this plan was saved")
+    registration.add_argument("--restore", metavar="FLOW_ID", help="take the last registration of a flow back")
+    registration.set_defaults(job=register_ivr)
+
+    drift = jobs.add_parser("detect-drift", parents=[common, vendor], help="compare live call flows with their files")
+    drift.add_argument("files", metavar="FILE", nargs="+", help="call flow files, or patterns of them")
+    drift.set_defaults(job=detect_drift)
+
+    deliver = jobs.add_parser("deliver-webhooks", parents=[common, webhook], help="deliver webhooks that still wait")
     deliver.set_defaults(job=deliver_webhooks)
     return parser
 

@@ -13,20 +13,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cordboard.documents import Document
 from cordboard.errors import BadCall
+from cordboard.findings import Finding
 from cordboard.sandbox.app import Sandbox
 from cordboard.sandbox.definition import Definition, default_definition, load_definition
 from cordboard.sandbox.faults import Faults, load_faults
 from cordboard.sandbox.server import environment, serving
 
 
-def load(kind: str, path: Path) -> None:
-    """Reads a file of `kind: sandbox` or `kind: faults`.
+def examine(kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
+    """The findings about a file of `kind: sandbox` or `kind: faults`: none.
 
     Raises:
         InvalidDocument: it breaks a rule; all faults at once.
     """
-    load_definition(path) if kind == "sandbox" else load_faults(path)
+    load_definition(Path(document.file)) if kind == "sandbox" else load_faults(Path(document.file))
+    return (), kind
+
+
+def graph(document: Document, _form: str) -> str:
+    """Nothing that could be drawn.
+
+    Raises:
+        BadCall: always.
+    """
+    raise BadCall(f"{document.file} is neither a chain nor a call flow: there is nothing to draw")
 
 
 def schema(kind: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ HOUSE = ("deployments", "flows", "tasks", "blocks", "cordboard")
 STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"__main__"},),
     ({"cli"},),
-    ({"sandbox"}, {"sending"}),
+    ({"sandbox"}, {"sending", "registration"}),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"},),
     ({"errors", "findings", "jsontext", "redaction", "settings", "__init__"},),

@@ -10,6 +10,10 @@ import pytest
 
 from cordboard import __version__
 from cordboard.cli import main
+from cordboard.ivr.canonical import content_hash
+from cordboard.ivr.dialects.cxone import to_cxone
+from cordboard.ivr.reading import load_flow
+from cordboard.registration.saved import load_plan
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = str(ROOT / "examples" / "customer_sync.yaml")
@@ -174,3 +178,108 @@ def test_the_sandboxs_own_files_are_checked_too(kind: str, tmp_path: Path, capsy
 def test_the_sandboxs_own_files_have_a_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", kind]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["kind"]["const"] == kind
+
+
+MENU = str(ROOT / "examples" / "main_menu.yaml")
+HOSPITAL = str(ROOT / "examples" / "hospital_menu.yaml")
+BROKEN_MENU = str(ROOT / "examples" / "broken" / "broken_menu.yaml")
+
+
+@pytest.fixture
+def rerouted(tmp_path: Path) -> str:
+    """The hospital's menu, with the wards' digit leading to the operator."""
+    text = Path(HOSPITAL).read_text()
+    old = "{from: node_menu, to: node_wards, when: \"dtmf == '2' or speech == 'ward'\"}"
+    assert old in text
+    more = "\n  - {from: node_closed, to: node_wards, when: \"day == 'sunday'\"}"
+    path = tmp_path / "menu.yaml"
+    path.write_text(text.replace(old, old.replace("to: node_wards", "to: node_operator") + more))
+    return str(path)
+
+
+def test_a_realistic_menu_is_free_of_findings_and_a_broken_one_names_them_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", HOSPITAL]) == 0
+    assert capsys.readouterr().out.endswith("12 nodes and 19 connections, no findings\n")
+    assert main(["check", BROKEN_MENU]) == 1
+    out = capsys.readouterr().out
+    assert "[ivr/silent-loop]" in out and "way: node_news → node_weather → node_news" in out
+
+
+def test_findings_go_to_code_scanning_as_sarif(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--format", "sarif", BROKEN_MENU, CYCLE]) == 1
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    rules = {rule["id"]: rule["shortDescription"]["text"] for rule in run["tool"]["driver"]["rules"]}
+    assert rules["ivr/silent-loop"] == "No loop goes on without asking the caller"
+    for result in run["results"]:
+        assert list(rules)[result["ruleIndex"]] == result["ruleId"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["region"]["startLine"] > 0 and place["artifactLocation"]["uri"].endswith(".yaml")
+
+
+def test_findings_go_to_a_pull_request_as_annotations_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--format", "github", BROKEN_MENU]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("::error file=", "::warning file=")) for line in lines)
+    (loop,) = [line for line in lines if "title=ivr/silent-loop" in line]
+    assert ",line=19," in loop and "%0Away: node_news" in loop
+
+
+def test_annotations_cannot_be_forged_by_what_a_file_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "menu.yaml"
+    path.write_text('kind: ivr-flow\nid: "a\\n::error::forged"\nstart: node_a\nconnections: []\n')
+    main(["check", "--format", "github", str(path)])
+    assert not any(line.startswith("::error::") for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"), [("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg"), ("html", "<!doctype html>")]
+)
+def test_a_call_flow_is_drawn_in_every_format(form: str, begins: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", "--format", form, BROKEN_MENU]) == 0
+    assert capsys.readouterr().out.lower().startswith(begins)
+
+
+def test_a_chain_has_no_picture_of_a_call_flow(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", "--format", "svg", EXAMPLE]) == 2
+    assert "a chain is drawn as mermaid or dot, not as svg" in capsys.readouterr().err
+
+
+def test_diff_says_in_sentences_what_changed(rerouted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", HOSPITAL, HOSPITAL]) == 0
+    assert capsys.readouterr().out == "no difference\n"
+    assert main(["diff", HOSPITAL, rerouted]) == 1
+    sentence, _ = capsys.readouterr().out.splitlines()
+    assert "2 or “ward” said now leads to Operator" in sentence and "it led to Ward switchboard" in sentence
+    assert main(["diff", "--json", HOSPITAL, rerouted]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["same"], len(document["changes"])) == (False, 2)
+
+
+def test_a_plan_against_an_exported_flow_needs_no_vendor(
+    tmp_path: Path, rerouted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported, out = tmp_path / "live.json", tmp_path / "plan.json"
+    exported.write_text(json.dumps(to_cxone(load_flow(Path(HOSPITAL)))))
+    assert main(["plan", HOSPITAL, "--live", str(exported), "--detailed-exitcode"]) == 0
+    assert "nothing would change" in capsys.readouterr().out
+    assert main(["plan", rerouted, "--live", str(exported), "--detailed-exitcode", "--out", str(out)]) == 2
+    assert "2 changes" in capsys.readouterr().out
+    assert load_plan(out).live_hash == content_hash(load_flow(Path(HOSPITAL)))
+    assert main(["plan", rerouted, "--live", str(exported)]) == 0
+
+
+def test_a_plan_without_credentials_says_which_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", MENU]) == 2
+    assert "CXONE_CLIENT_ID" in capsys.readouterr().err
+
+
+def test_a_check_imports_nothing_heavy() -> None:
+    """A check of a file stands in editors and commit hooks: it must not wait for what it does not use."""
+    code = "import sys; from cordboard.cli import main; main(['check', sys.argv[1]]); print(*sorted(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code, HOSPITAL], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in ended.stdout.splitlines()[-1].split()}
+    assert loaded.isdisjoint({"prefect", "networkx", "jinja2", "httpx", "sqlalchemy", "hypothesis"})

@@ -1,0 +1,203 @@
+"""The jobs of `python -m flows`: each reads its arguments, runs its flow in this process and prints what came of it.
+
+What can be checked offline is checked before Prefect is imported, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cordboard.chains.model import load_chain
+from cordboard.chains.params import bind_params, read_params, secrets_from_env
+from cordboard.chains.results import exit_code
+from cordboard.errors import BadCall, Theirs
+from cordboard.findings import Finding, Severity, errors_in
+from cordboard.ivr.reading import load_flow
+from cordboard.ivr.topology import check_flow
+
+if TYPE_CHECKING:
+    from blocks.cxone import CXoneCredentials
+    from blocks.webhook import WebhookEndpoint
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+def run_chain(args: argparse.Namespace) -> int:
+    """Runs a chain and prints its document or a table."""
+    chain = load_chain(Path(args.file))
+    given = read_params(chain, args.param)
+    bind_params(chain, given, secrets_from_env(chain, os.environ))
+    from flows.run_chain import run_chain as flow  # noqa: PLC0415  Prefect takes seconds to import
+    from tasks.opening import RunChain  # noqa: PLC0415
+
+    asked = _asked(RunChain, file=args.file, params=given, run_key=args.run_key, deadline_seconds=args.deadline)
+    document = _document_of(asyncio.run(_run(flow, asked, args.credentials, args.webhook)))
+    _show(document, print_table, as_json=args.json)
+    return exit_code(document)
+
+
+def register_ivr(args: argparse.Namespace) -> int:
+    """Registers a call flow and prints its plan and verdict. A flow with faults is answered without Prefect."""
+    from tasks.registration_document import exit_code, invalid_document  # noqa: PLC0415
+
+    if args.file:
+        call_flow = load_flow(Path(args.file))
+        findings = check_flow(call_flow, today=datetime.now(UTC).date())
+        if errors_in(findings) and call_flow.existing == "replace":
+            document = invalid_document(call_flow.id, call_flow.file, findings)
+            _show(document, print_registration, as_json=args.json)
+            return exit_code(document)
+    from flows.register_ivr import RegisterIvr  # noqa: PLC0415
+    from flows.register_ivr import register_ivr as flow  # noqa: PLC0415
+
+    asked = _asked(
+        RegisterIvr,
+        file=args.file,
+        dry_run=args.dry_run,
+        plan=args.plan,
+        restore=args.restore,
+        deadline_seconds=args.deadline,
+    )
+    document = _document_of(asyncio.run(_run(flow, asked, args.credentials, args.webhook)))
+    _show(document, print_registration, as_json=args.json)
+    return exit_code(document)
+
+
+def detect_drift(args: argparse.Namespace) -> int:
+    """Compares live call flows with their files and prints what moved."""
+    from cordboard.registration.drift import exit_code  # noqa: PLC0415
+    from flows.detect_drift import DetectDrift  # noqa: PLC0415
+    from flows.detect_drift import detect_drift as flow  # noqa: PLC0415
+
+    document = _document_of(asyncio.run(_run(flow, _asked(DetectDrift, files=args.files), args.credentials)))
+    _show(document, print_drift, as_json=args.json)
+    return exit_code(document)
+
+
+def deliver_webhooks(args: argparse.Namespace) -> int:
+    """Delivers what earlier runs left in the outbox."""
+    from flows.deliver_webhooks import deliver_webhooks as flow  # noqa: PLC0415
+
+    report = asyncio.run(_deliver(flow, args.webhook))
+    print(
+        json.dumps(report)
+        if args.json
+        else f"{report['delivered']} delivered, {report['pending']} waiting, {report['dead']} given up"
+    )
+    return 1 if report["dead"] else 0
+
+
+def _asked(model: type[Asked], **options: Any) -> Asked:
+    """What a flow is asked for; an option that was not given takes the flow's own default.
+
+    Raises:
+        BadCall: an option holds what it cannot hold.
+    """
+    try:
+        return model(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        faults = "; ".join(": ".join([*map(str, fault["loc"][-1:]), fault["msg"]]) for fault in error.errors())
+        raise BadCall(f"cannot run it so: {faults}") from None
+
+
+def _show(document: dict[str, Any], in_words: Any, *, as_json: bool) -> None:
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False)) if as_json else in_words(document)
+
+
+async def _run(flow: Any, asked: Any, credentials: str | None, *webhook: str | None) -> Any:
+    await _reach_server()
+    endpoint = [await _webhook(name) for name in webhook]
+    return await flow(asked, await _credentials(credentials), *endpoint, return_state=True)
+
+
+async def _deliver(flow: Any, webhook: str | None) -> dict[str, Any]:
+    await _reach_server()
+    return dict(await flow(await _webhook(webhook)))
+
+
+async def _reach_server() -> None:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        if trouble := await client.api_healthcheck():
+            raise Theirs(f"the Prefect server at {client.api_url} cannot be reached: {trouble}")
+
+
+async def _credentials(name: str | None) -> CXoneCredentials:
+    from blocks.cxone import CXoneCredentials  # noqa: PLC0415
+
+    return await _load(CXoneCredentials, name) if name else CXoneCredentials.from_env(os.environ)
+
+
+async def _webhook(name: str | None) -> WebhookEndpoint | None:
+    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
+
+    return await _load(WebhookEndpoint, name) if name else None
+
+
+async def _load(block: Any, name: str) -> Any:
+    try:
+        return await block.aload(name)
+    except ValueError as error:
+        raise BadCall(f"no block {block.get_block_type_slug()}/{name} on this Prefect server: {error}") from None
+
+
+def _document_of(state: Any) -> dict[str, Any]:
+    found = asyncio.run(state.aresult(raise_on_failure=False))
+    if isinstance(found, BaseException):
+        raise found
+    return dict(found)
+
+
+def print_table(document: dict[str, Any]) -> None:
+    """Prints how each action ended, and how to go on where something is left to do."""
+    from tasks.artifacts import action_rows, what_next  # noqa: PLC0415
+
+    rows = action_rows(document)
+    width = max(len(row["action"]) for row in rows)
+    print(f"{document['chain']}: {document['status']} in {document['duration_ms'] / 1000:.1f} s")
+    for row in rows:
+        requests = f"{row['requests']} request{'' if row['requests'] == 1 else 's'}"
+        print(f"  {row['action']:<{width}}  {row['status']:<9}  {requests:<11} {row['note']}".rstrip())
+    if document["status"] != "completed":
+        print(what_next(document))
+
+
+def print_registration(document: dict[str, Any]) -> None:
+    """Prints what a registration would change or did, and how to go on."""
+    for item in document["findings"]:
+        print(_finding_of(item))
+    print(f"{document['flow_id']}: {document['status']}")
+    for sentence in (document["plan"] or {}).get("changes", []):
+        print(f"  {sentence}")
+    if document.get("differences"):
+        print("Not as it should be:")
+        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
+    if document.get("error"):
+        print(f"The vendor: {document['error'].get('message', 'no answer')}")
+    if document.get("idempotency_key"):
+        read_back = {True: "read back, and it is what was sent", False: "not what was sent", None: "not read back"}
+        requests = f"{document['attempts']} request{'' if document['attempts'] == 1 else 's'}"
+        print(f"  key {document['idempotency_key']}, {requests}, {read_back[document['verified']]}")
+    if document.get("restore"):
+        print(f"To take it back: {document['restore']}")
+
+
+def print_drift(document: dict[str, Any]) -> None:
+    """Prints each flow and what moved."""
+    for each in document["flows"]:
+        print(f"{each['flow_id']} ({each['file']}): {each['status']}")
+        said = each["changes"] or ([each["error"]["message"]] if each["error"] else [])
+        print("".join(f"  {sentence}\n" for sentence in said), end="")
+
+
+def _finding_of(item: dict[str, Any]) -> str:
+    return str(Finding(**{**item, "severity": Severity(item["severity"]), "proof": tuple(item["proof"])}))
