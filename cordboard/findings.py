@@ -55,8 +55,9 @@ class Finding:
 
 
 def _shortened(proof: tuple[str, ...]) -> tuple[str, ...]:
-    """A way that a person can read; the JSON form has all of it."""
-    return proof if len(proof) <= 20 else (*proof[:10], f"… {len(proof) - 20} more …", *proof[-10:])
+    """A way that a person can read and a terminal can show; the JSON form has all of it."""
+    way = proof if len(proof) <= 20 else (*proof[:10], f"… {len(proof) - 20} more …", *proof[-10:])
+    return tuple(name if name.isprintable() else repr(name) for name in way)
 
 
 def errors_in(findings: list[Finding] | tuple[Finding, ...]) -> tuple[Finding, ...]:

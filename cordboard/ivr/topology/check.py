@@ -10,10 +10,11 @@ from cordboard.findings import Finding
 from cordboard.ivr.model import Flow
 from cordboard.ivr.topology.accepting import Acceptances
 from cordboard.ivr.topology.answers import faults_at
+from cordboard.ivr.topology.ends import dead_ends, no_exits, no_terminal
 from cordboard.ivr.topology.fault import Fault
 from cordboard.ivr.topology.loops import Accepted, Loops
 from cordboard.ivr.topology.passing import Junction, Passing, passing_of
-from cordboard.ivr.topology.reach import dead_ends, no_exits, no_terminal, reach_of
+from cordboard.ivr.topology.reach import reach_of
 from cordboard.ivr.topology.references import Guesses, check_references, meant_sources
 from cordboard.ivr.topology.search import tangles
 from cordboard.ivr.topology.wiring import Wiring, wire

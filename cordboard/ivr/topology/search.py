@@ -43,7 +43,12 @@ def groups(nodes: Iterable[int], successors: Successors, size: int) -> Iterator[
                 work.pop()
                 if work and low[node] < low[work[-1][0]]:
                     low[work[-1][0]] = low[node]
-                if low[node] == seen[node]:
+                if low[node] != seen[node]:
+                    continue
+                if trail[-1] == node:  # most groups are one node
+                    seen[trail.pop()] = done
+                    yield [node]
+                else:
                     yield _cut(trail, node, seen, done)
 
 

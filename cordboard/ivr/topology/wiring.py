@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from operator import le
+from operator import attrgetter, le
 
 from cordboard.ivr.conditions import Condition, ConditionError, Default, parse
 from cordboard.ivr.model import TERMINAL_TYPES, Flow, Node, Transition, TransitionType
@@ -41,6 +41,10 @@ def read_way(kind: TransitionType, text: str) -> Way:
     if kind == "conditional":
         return Way("default" if isinstance(condition, Default) else kind, condition)
     return Way(kind, Default())
+
+
+_KINDS: tuple[TransitionType, ...] = ("conditional", "default", "fallback")
+_FIELDS = attrgetter("source", "target", "type", "condition")
 
 
 class _Codes(dict[str, int]):
@@ -111,11 +115,15 @@ def wire(flow: Flow) -> Wiring:
     """Numbers the nodes and transitions of a flow."""
     nodes, index = _numbered(flow.nodes)
     find, elsewhere = index.get, len(nodes)
-    sources = [find(transition.source, elsewhere) for transition in flow.transitions]
+    ways: list[Way] = []
+    number = {kind: _Codes(kind, ways) for kind in _KINDS}
+    sources, targets, codes = [], [], []
+    for source, target, kind, text in map(_FIELDS, flow.transitions):  # each is touched once: there may be millions
+        sources.append(find(source, elsewhere))
+        targets.append(find(target, elsewhere))
+        codes.append(number[kind][text])
     starts, order = _sorted_by(sources, elsewhere + 1)
     known = starts[elsewhere]  # what comes behind are the strays
-    targets = [find(transition.target, elsewhere) for transition in flow.transitions]
-    codes, ways = _coded(flow.transitions)
     return Wiring(
         flow=flow,
         nodes=nodes,
@@ -157,13 +165,6 @@ def _sorted_by(keys: list[int], size: int) -> tuple[list[int], Sequence[int]]:
 
 def _picked(values: list[int], numbers: Sequence[int]) -> list[int]:
     return values[: len(numbers)] if isinstance(numbers, range) else [values[number] for number in numbers]
-
-
-def _coded(transitions: Sequence[Transition]) -> tuple[list[int], list[Way]]:
-    ways: list[Way] = []
-    kinds: tuple[TransitionType, ...] = ("conditional", "default", "fallback")
-    codes = {kind: _Codes(kind, ways) for kind in kinds}
-    return [codes[transition.type][transition.condition] for transition in transitions], ways
 
 
 def _ends(flow: Flow, index: dict[str, int]) -> bytearray:
