@@ -146,16 +146,16 @@ async def _conduct(run: RegistrationRun, saved: SavedPlan | None, *, dry_run: bo
         run.status = "unchanged"
         await settle_open(run)
     elif not dry_run:
-        await _state(register, run.flow.id, run)
+        sent = await _state(register, run.flow.id, run, wait_for=[planned])
         if run.sent is None:
             raise BadCall("the registration ended without a result; run it again: the same key is used")
         if run.status == "registered":
-            await _state(verify, run.flow.id, run)
+            await _state(verify, run.flow.id, run, wait_for=[sent])
 
 
-async def _state(task: Any, *given: Any) -> State[Any]:
+async def _state(task: Any, *given: Any, **after: Any) -> State[Any]:
     """Runs a task; how it ended is in the run, and its state is for the UI."""
-    state: State[Any] = await task(*given, return_state=True)
+    state: State[Any] = await task(*given, **after, return_state=True)
     return state
 
 

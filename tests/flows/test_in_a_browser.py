@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -29,6 +30,10 @@ ARTIFACTS = {  # and what must be seen on the page of each
     "customer-sync-summary": "text=3 of 4 actions completed",
     "customer-sync-timeline": "img[src^='data:image/svg']",
     "customer-sync-actions": "text=the vendor rejects the request",
+}
+REGISTRATION = {
+    "ivr-hospital-main-plan": "text=registers Hospital main line",
+    "ivr-hospital-main-picture": "img[src^='data:image/svg']",
 }
 QUIET = [
     "--no-sandbox",
@@ -70,6 +75,55 @@ def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
             expect(page.locator(seen).first).to_be_visible(timeout=30_000)
             page.screenshot(path=pictures / f"{key}.png")
         browser.close()
+
+
+def test_the_ui_shows_the_form_the_steps_the_plan_and_the_picture_of_a_registration(
+    vendor: Any, home: Path, prefect_server: str, checkout: Path, wait_until: Callable[..., None]
+) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    ui = prefect_server.removesuffix("/api")
+    deployment, flow_run = asyncio.run(registered_from_a_deployment(vendor()))
+    steps = {"read the live flow", "register ivr_hospital_main", "read ivr_hospital_main back"}
+    wait_until(lambda: steps <= task_runs(prefect_server, flow_run))
+    pictures = Path(os.environ.get("CORDBOARD_SCREENSHOTS", ".cordboard/screenshots"))
+    pictures.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(viewport={"width": 1500, "height": 1300})
+        page.goto(f"{ui}/deployments/deployment/{deployment}/run")
+        for field in ("Call flow file", "Plan only", "Saved plan", "Restore"):
+            expect(page.get_by_text(f"{field} (Optional)").first).to_be_visible(timeout=30_000)
+        page.screenshot(path=pictures / "register-form.png")
+        page.goto(f"{ui}/runs/flow-run/{flow_run}")
+        expect(page.get_by_text("Registered").first).to_be_visible(timeout=30_000)
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=pictures / "register-run.png")
+        for key, seen in REGISTRATION.items():
+            page.goto(f"{ui}/artifacts/artifact/{artifact(prefect_server, key)}")
+            expect(page.locator(seen).first).to_be_visible(timeout=30_000)
+            page.screenshot(path=pictures / f"{key}.png")
+        browser.close()
+
+
+async def registered_from_a_deployment(box: Any) -> tuple[str, str]:
+    """Makes the deployment and runs its flow here; gives back the ids of both."""
+    from blocks.cxone import CXoneCredentials
+    from flows.register_ivr import RegisterIvr, register_ivr
+
+    deployment = await register_ivr.ato_deployment(
+        "register-ivr", parameters={"registration": {"file": "examples/hospital_menu.yaml", "dry_run": True}}
+    )
+    made = await deployment.aapply()
+    state = await register_ivr(
+        RegisterIvr(file="examples/hospital_menu.yaml"), CXoneCredentials.from_env(box.env()), return_state=True
+    )
+    return str(made), str(state.state_details.flow_run_id)
+
+
+def task_runs(api: str, flow_run: str) -> set[str]:
+    body = {"flow_runs": {"id": {"any_": [flow_run]}}}
+    return {each["name"] for each in httpx.post(f"{api}/task_runs/filter", json=body).raise_for_status().json()}
 
 
 def run_named(api: str, name: str) -> str:

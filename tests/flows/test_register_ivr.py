@@ -320,3 +320,40 @@ def test_the_record_and_the_webhook_say_what_was_done(
     kinds = asyncio.run(records())
     assert kinds == ["run.claimed", "effect.intended", "effect.concluded", "flow.registered", "run.released"]
     assert audit_verify(Settings.from_env(os.environ).ledger) == 0
+
+
+def by_hand(start: Any, box: Any, *args: Any, **variables: str) -> tuple[int, str, str]:
+    process = start(box, "register-ivr", *args, **variables)
+    printed, said = process.communicate(timeout=60)
+    return process.returncode, printed, said
+
+
+def test_killed_between_the_request_and_its_answer_it_goes_on_with_the_same_key(
+    vendor: Any, start: Any, register: Register, wait_until: Any
+) -> None:
+    """Before the commit: sent again under the same key. After it: settled by reading. One effect in both."""
+    for stage in ("before_commit", "after_commit"):
+        box = vendor({"match": POST | {"nth": [1]}, "fault": {"hang": {"at": stage}}})
+        process = start(box, "register-ivr", MAIN_MENU, CORDBOARD_TENANT=stage)
+        wait_until(lambda box=box: len(posts(box)) == 1 or box.truth.in_flight == 1)
+        wait_until(lambda box=box, stage=stage: stage == "before_commit" or len(box.truth.effects_on(FLOW_ID)) == 1)
+        process.kill()
+        process.wait()
+        wait_until(lambda box=box: box.truth.in_flight == 0)
+        box.sandbox.use_faults(Faults())
+        code, printed, said = by_hand(start, box, MAIN_MENU, "--json", CORDBOARD_TENANT=stage)
+        assert (code, json.loads(printed)["status"]) == (0, "registered" if stage == "before_commit" else "unchanged")
+        assert len(set(keys(box))) == 1 and len(box.truth.effects_on(FLOW_ID)) == 1, said
+
+
+def test_by_hand_it_prints_the_plan_and_a_bad_file_is_answered_without_prefect(vendor: Any, start: Any) -> None:
+    box = vendor()
+    code, printed, _ = by_hand(start, box, MAIN_MENU, "--dry-run")
+    assert code == 0 and "ivr_main_menu_v2: planned" in printed and "5 nodes, 5 connections" in printed
+    code, printed, _ = by_hand(start, box, MAIN_MENU.parent / "broken" / "broken_menu.yaml")
+    assert code == 1 and "way: node_news → node_weather → node_news" in printed
+    code, _, said = by_hand(start, box, MAIN_MENU.parent / "customer_sync.yaml")
+    assert code == 2 and "ivr-flow" in said
+    code, _, said = by_hand(start, box)
+    assert code == 2 and "either a call flow file or the id" in said
+    assert posts(box) == []
