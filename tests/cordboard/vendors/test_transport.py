@@ -97,7 +97,7 @@ def test_a_failed_tls_handshake_proves_that_nothing_was_sent(raw_vendor: Callabl
             raise AssertionError("a request came through")
 
         async with raw_vendor(talk) as vendor, client() as http:
-            server_hello = asyncio.create_task(ask(http, vendor.url.replace("http:", "https:"), seconds=0.3))
+            server_hello = asyncio.create_task(ask(http, vendor.url.replace("http:", "https:"), seconds=2.0))
             return await server_hello
 
     seen = asyncio.run(main())
