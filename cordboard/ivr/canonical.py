@@ -87,6 +87,7 @@ def _node(node: Node) -> dict[str, Any]:
         "name": node.name,
         "prompt": node.prompt,
         "max_visits": node.max_visits,
+        **({"set": dict(node.set)} if node.set else {}),
         "extra": _meant(node.extra, LAYOUT),
     }
 

@@ -10,7 +10,7 @@ How a node is left, whichever vendor serves it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -32,6 +32,8 @@ class Place:
 
 
 NOWHERE = Place()
+#: Names that stand for what a call does at this moment; nothing can be assigned to them.
+TAKEN_NAMES = frozenset({"dtmf", "speech", "no_input", "no_match", "visits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Node:
         name: for people.
         prompt: what the caller hears.
         max_visits: visits after which it gives up and takes its fallback; None for no limit.
+        set: variables it assigns when a call gets to it, before its ways out are tried; plain JSON values.
         extra: fields of the vendor that we do not interpret, kept as they are.
         place: where it stands; no part of equality.
     """
@@ -76,6 +79,7 @@ class Node:
     name: str = ""
     prompt: str = ""
     max_visits: int | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False)
 
@@ -143,3 +147,14 @@ class Flow:
     def ends_call(self, node: Node) -> bool:
         """Whether a call ends at a node: its type says so, or the file names it among `terminals`."""
         return node.type in TERMINAL_TYPES or node.id in self.terminals
+
+
+def assignment_faults(values: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with variables and their values, where a node is to assign them."""
+    for name, value in values.items():
+        if name in TAKEN_NAMES:
+            yield f"`{name}` stands for what the caller does, and nothing can be assigned to it"
+        elif not name:
+            yield "a variable has a name"
+        elif not (value is None or isinstance(value, str | int | float)):
+            yield f"`{name}` must be text, a number, a truth value or null"

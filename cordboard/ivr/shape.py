@@ -10,10 +10,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
-from cordboard.ivr.model import Platform, TransitionType
+from cordboard.ivr.model import TAKEN_NAMES, Platform, TransitionType, assignment_faults
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 #: Two words for one thing, and whether one of them must be there.
@@ -39,6 +49,13 @@ def _calendar_day(text: str) -> str:
     return text
 
 
+def _assignment(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    faults = "; ".join(assignment_faults(values))
+    if faults:
+        raise PydanticCustomError("assignment", "{faults}", {"faults": faults})
+    return values
+
+
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 ConditionText = Annotated[
     str,
@@ -51,6 +68,17 @@ Day = Annotated[
     Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
     AfterValidator(_calendar_day),
     WithJsonSchema({"type": "string", "format": "date"}),
+]
+Assignment = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_assignment),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"minLength": 1, "not": {"enum": sorted(TAKEN_NAMES)}},
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        }
+    ),
 ]
 
 
@@ -71,6 +99,10 @@ class NodeShape(_Part):
     prompt: str = Field(default="", description="What the caller hears.")
     max_visits: int | None = Field(
         default=None, ge=1, le=1000, description="Visits after which the node gives up and takes its fallback."
+    )
+    set: Assignment = Field(
+        default_factory=dict,
+        description="Variables that the node assigns when a call gets to it, before its ways out are tried.",
     )
 
 

@@ -172,7 +172,7 @@ def to_cxone(flow: Flow) -> dict[str, Any]:
 
 def _node_body(flow: Flow, node: Node) -> dict[str, Any]:
     by_part = START_TYPE if node.id == flow.start else "terminal" if node.id in flow.terminals else "decision"
-    body = {"id": node.id, "type": node.type or by_part, **stated(node, ("name", "prompt", "max_visits"))}
+    body = {"id": node.id, "type": node.type or by_part, **stated(node, ("name", "prompt", "max_visits", "set"))}
     return with_rest(body, node.extra, _NODE, lambda name: not getattr(node, name))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from cordboard.findings import Finding, Severity
-from cordboard.ivr.model import Place, Transition, TransitionType
+from cordboard.ivr.model import Place, Transition, TransitionType, assignment_faults
 
 Placer = Callable[[str], Place]
 Fits = Mapping[str, Callable[[Any], bool]]
@@ -32,8 +32,19 @@ def is_version(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_assignment(value: Any) -> bool:
+    """Whether a value is an object of variables with plain values, and not empty."""
+    return isinstance(value, dict) and value != {} and not any(assignment_faults(value))
+
+
 #: Of a node, beside its id; both vendors.
-NODE_FIELDS: Fits = {"type": is_text, "name": is_text, "prompt": is_text, "max_visits": is_count}
+NODE_FIELDS: Fits = {
+    "type": is_text,
+    "name": is_text,
+    "prompt": is_text,
+    "max_visits": is_count,
+    "set": is_assignment,
+}
 
 
 def split(value: Mapping[str, Any], known: Fits) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -69,7 +80,7 @@ def leads_by_default(condition: str) -> bool:
 def stated(part: Any, names: Iterable[str]) -> dict[str, Any]:
     """Those of the fields that say something."""
     found = {name: getattr(part, name) for name in names}
-    return {name: value for name, value in found.items() if value not in ("", None)}
+    return {name: value for name, value in found.items() if value not in ("", None, {})}
 
 
 def by_source(transitions: Iterable[Transition]) -> dict[str, list[Transition]]:

@@ -17,6 +17,7 @@ def node_added(node: Mapping[str, Any], names: Names) -> Difference:
         visible(node["type"]) or "no type",
         f"says {_excerpt(node['prompt'])}" if node["prompt"] else "",
         f"gives up after {_visits(node['max_visits'])}" if node["max_visits"] else "",
+        *(f"sets `{visible(name)}` to {_value(value)}" for name, value in sorted(node.get("set", {}).items())),
         *(f"`{visible(name)}` is {_value(value)}" for name, value in sorted(node["extra"].items())),
     ]
     sentence = f"{names.full(node['id'])} is new: {', '.join(word for word in says if word)}"
@@ -37,8 +38,22 @@ def node_changed(before: Mapping[str, Any], after: Mapping[str, Any], names: Nam
         if before[name] != after[name]:
             sentence = _field_sentence(name, before[name], after[name], visible(node) if name == "name" else called)
             yield Difference(Kind.NODE, node, sentence, {name: before[name]}, {name: after[name]})
+    for sentence, old, new in _assignments_changed(before.get("set", {}), after.get("set", {})):
+        yield Difference(Kind.NODE, node, f"{called} {sentence}", {"set": old}, {"set": new})
     for sentence, old, new in extra_changed(before["extra"], after["extra"]):
         yield Difference(Kind.NODE, node, f"{called}: {sentence}", old, new)
+
+
+def _assignments_changed(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = (dump_json(side[name]) if name in side else "" for side in (before, after))
+        if old != new:
+            was, now = map(visible, excerpts(old, new))
+            says = f"now sets `{visible(name)}` to {now}" if new else f"no longer sets `{visible(name)}`"
+            then = f"it set it to {was}" if old else "it did not set it"
+            yield f"{says}, {then}", _only(name, before), _only(name, after)
 
 
 def extra_changed(
