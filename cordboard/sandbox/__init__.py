@@ -2,6 +2,7 @@
 
 from cordboard.sandbox.app import Sandbox
 from cordboard.sandbox.channel import ConnectionCut
+from cordboard.sandbox.debug import DebugEngine
 from cordboard.sandbox.definition import Definition, default_definition, load_definition
 from cordboard.sandbox.faults import Faults, load_faults
 from cordboard.sandbox.flows import StoredFlows
@@ -10,6 +11,7 @@ from cordboard.sandbox.truth import Entry, Truth
 
 __all__ = [
     "ConnectionCut",
+    "DebugEngine",
     "Definition",
     "Entry",
     "Faults",

@@ -1,4 +1,4 @@
-"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, call flows, a webhook sink, faults."""
+"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, call flows, webhooks, faults."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from random import Random
 from typing import Any, TypeVar
 
 from cordboard.sandbox.actions import DataActions
-from cordboard.sandbox.call import FLOWS, Call, Refusal, Reply
+from cordboard.sandbox.call import DEBUG, FLOWS, Call, Refusal, Reply
 from cordboard.sandbox.channel import Channel, Receive, Send
+from cordboard.sandbox.debug import DebugEngine, Simulations
+from cordboard.sandbox.debug_engine import LocalEngine
 from cordboard.sandbox.definition import Definition, default_definition
 from cordboard.sandbox.faults import Fault, Faults
 from cordboard.sandbox.flows import FlowRegistry, StoredFlows
@@ -43,21 +45,22 @@ class Sandbox:
 
     Routes: `POST /oauth/token` (also `/oauth2/token`, `/v1/oauth2/token`), `POST /api/v2/dataactions/executions`,
     `GET /api/v2/dataactions/executions/{id}`, `POST /api/v2/flows`, `GET /api/v2/flows/{flowId}`,
-    `POST /webhooks/{name}`, `GET /healthz`.
+    `POST /api/v2/flows/debug`, `POST /webhooks/{name}`, `GET /healthz`.
 
     Args:
         definition: what is served; the packaged default where none is given.
         faults: what goes wrong.
         seed: makes tokens, ids and drawn faults repeat.
         truth_file: JSON lines of everything that happens are appended here.
-        clock: seconds since the epoch; token life, rate limit, idempotency keys and the truth's times go by it.
+        clock: seconds since the epoch; token life, rate limits, idempotency keys and the truth's times go by it.
+        engine: simulates call flows; the project's own where none is given.
 
     Attributes:
         definition: what is served.
         truth: what really happened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  clock and engine are handed in
         self,
         definition: Definition | None = None,
         faults: Faults | None = None,
@@ -65,6 +68,7 @@ class Sandbox:
         *,
         truth_file: Path | None = None,
         clock: Callable[[], float] = time.time,
+        engine: DebugEngine | None = None,
     ) -> None:
         self.definition = definition or default_definition()
         self.truth = Truth(truth_file, clock=clock)
@@ -73,6 +77,7 @@ class Sandbox:
         self._office = TokenOffice(self.definition, Random(f"tokens {seed}"), clock)  # noqa: S311
         self._actions = DataActions(self.definition, self.truth, Random(f"ids {seed}"))  # noqa: S311
         self._registry = FlowRegistry(self.definition.flows, self.truth, seed, clock)
+        self._simulations = Simulations(self.definition.debug, self.flows, engine or LocalEngine(), clock)
         self._gate = RateGate(self.definition.rate_limit, clock)
         self._routes = self._routes_of()
         self._calls = 0
@@ -167,6 +172,7 @@ class Sandbox:
             ("POST", EXECUTIONS): Route("request", self._execute),
             ("GET", f"{EXECUTIONS}/"): Route("request", self._read_back),
             ("POST", FLOWS): Route("request", self._register),
+            ("POST", DEBUG): Route("request", self._simulate),
             ("GET", f"{FLOWS}/"): Route("request", self._read_flow),
             ("POST", "/webhooks/"): Route("webhook", _received),
             ("GET", "/healthz"): Route(None, _healthy),
@@ -203,8 +209,13 @@ class Sandbox:
         limits = self._gate.enter()
         return (await self._registry.register(call, client)).with_headers(limits)
 
+    async def _simulate(self, call: Call) -> Reply:
+        self._office.demand(call, "flow:debug")
+        limits = self._gate.enter()
+        return self._simulations.simulate(call).with_headers(limits)
+
     async def _read_flow(self, call: Call) -> Reply:
-        self._office.demand(call, "flows:read")
+        self._office.demand(call, "flows:read", "flow:read")
         limits = self._gate.enter()
         return self._registry.read(call.flow_id or "").with_headers(limits)
 

@@ -13,6 +13,7 @@ from cordboard.jsontext import parse_json
 from cordboard.sandbox.alteration import Alteration
 
 FLOWS = "/api/v2/flows"
+DEBUG = f"{FLOWS}/debug"
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,18 @@ class Call:
 
     @property
     def inputs(self) -> Any:
-        """The inputs that the body carries, if any; where a flow is registered, the whole body."""
-        if self.path == FLOWS:
+        """The inputs that the body carries, if any; where a flow is registered or simulated, the whole body."""
+        if self.path in (FLOWS, DEBUG):
             return self.json
         return self.json.get("inputs") if isinstance(self.json, dict) else None
 
     @property
     def flow_id(self) -> str | None:
-        """The call flow that is registered or read, if one is named."""
-        if self.path.startswith(f"{FLOWS}/"):
+        """The call flow that is registered, simulated or read, if one is named."""
+        named = {FLOWS: "id", DEBUG: "flowId"}.get(self.path) if self.method == "POST" else None
+        if named is None and self.path.startswith(f"{FLOWS}/"):
             return self.path.removeprefix(f"{FLOWS}/")
-        found = self.json.get("id") if self.path == FLOWS and isinstance(self.json, dict) else None
+        found = self.json.get(named) if named and isinstance(self.json, dict) else None
         return found if isinstance(found, str) else None
 
 

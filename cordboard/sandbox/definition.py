@@ -1,4 +1,4 @@
-"""What a sandbox serves: clients, token life, rate limit, data actions and call flows, as a file of `kind: sandbox`."""
+"""What a sandbox serves: clients, tokens, rate limit, data actions and call flows, as a file of `kind: sandbox`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from cordboard.documents import Document
+from cordboard.sandbox.debug_rules import DebugRules
 from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.sandbox.reading import Part, parse_model, read_model
 
 DefinitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-SCOPES = ("dataactions:execute", "dataactions:read", "flows:write", "flows:read")
+SCOPES = ("dataactions:execute", "dataactions:read", "flows:write", "flows:read", "flow:debug", "flow:read")
 
 
 class Client(Part):
@@ -122,6 +123,7 @@ class Definition(Part):
         rate_limit: limit over all API requests, or None.
         data_actions: behaviours by `definition_id`.
         flows: how call flows are treated, and which exist from the start.
+        debug: how simulations of call flows are treated, and which are scripted.
     """
 
     kind: Literal["sandbox"] = "sandbox"
@@ -132,6 +134,7 @@ class Definition(Part):
     rate_limit: RateLimit | None = None
     data_actions: dict[DefinitionId, DataAction]
     flows: FlowRules = FlowRules()
+    debug: DebugRules = DebugRules()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -147,7 +150,7 @@ class Definition(Part):
         Raises:
             InvalidDocument: a change breaks the rules of the file.
         """
-        value = self.model_dump(mode="json")
+        value = self.model_dump(mode="json", by_alias=True)
         value["clients"] = [client.as_written() for client in self.clients]
         actions = value["data_actions"] | changes.get("data_actions", {})
         return parse_model(Definition, Document(file="", value=value | changes | {"data_actions": actions}, lines={}))

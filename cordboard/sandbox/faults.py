@@ -59,7 +59,7 @@ class Match(Part):
         method: HTTP method.
         definition_id: the data action.
         inputs: values that the inputs must hold, among others; objects inside are compared the same way. Where a flow
-            is registered, the inputs are the body.
+            is registered or simulated, the inputs are the body.
         nth: of the requests that match so far, these numbers, counted for this rule alone.
         every: every n-th of them.
         probability: a share of them, drawn from the seed, the request's content and how often that content was seen:

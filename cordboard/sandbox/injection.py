@@ -111,7 +111,7 @@ def _of_wrong_type(reply: Reply, kind: WrongType) -> Reply:
     if kind == "empty":
         return Reply(reply.status)
     value = json.loads(reply.body)
-    part = "connections" if "connections" in value else "output"
+    part = next((name for name in ("connections", "trace") if name in value), "output")
     return Reply.of([value] if kind == "array" else {**value, part: None}, reply.status)
 
 

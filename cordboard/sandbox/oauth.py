@@ -51,18 +51,18 @@ class TokenOffice:
         life = int(self._life) if float(self._life).is_integer() else self._life
         return {"access_token": token, "token_type": "Bearer", "expires_in": life, "scope": " ".join(scopes)}
 
-    def demand(self, call: Call, scope: str) -> str:
-        """The client of a request whose token carries the scope.
+    def demand(self, call: Call, *scopes: str) -> str:
+        """The client of a request whose token carries the scope, or one of several.
 
         Raises:
-            Refusal: no token, an unknown or expired one (401), or one without the scope (403).
+            Refusal: no token, an unknown or expired one (401), or one without such a scope (403).
         """
         grant = self._grants.get(_bearer(call))
         if grant is None or grant.expires_at <= self._clock():
             reason = "The access token is missing or unknown." if grant is None else "The access token has expired."
             raise Refusal(401, "invalid_token", reason, {"www-authenticate": 'Bearer error="invalid_token"'})
-        if scope not in grant.scopes:
-            raise Refusal(403, "insufficient_scope", f"The access token lacks the scope {scope}.")
+        if not set(scopes) & set(grant.scopes):
+            raise Refusal(403, "insufficient_scope", f"The access token lacks the scope {' or '.join(scopes)}.")
         return grant.client
 
     def client_of(self, call: Call) -> str | None:

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from cordboard.sandbox.app import TOKEN_PATHS, Sandbox
 from cordboard.sandbox.channel import CUT, Receive, Send
+from cordboard.sandbox.debug import DebugEngine
 from cordboard.sandbox.definition import Definition
 from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.flows import StoredFlows
@@ -126,16 +127,17 @@ class RunningSandbox:
 
 
 @contextlib.contextmanager
-def running_sandbox(
+def running_sandbox(  # noqa: PLR0913  clock and engine are handed in
     definition: Definition | None = None,
     faults: Faults | None = None,
     seed: int = 0,
     truth_file: Path | None = None,
     *,
     clock: Callable[[], float] = time.time,
+    engine: DebugEngine | None = None,
 ) -> Iterator[RunningSandbox]:
     """Serves a sandbox on a free loopback port, in a thread with an event loop of its own, while the block runs."""
-    sandbox = Sandbox(definition, faults, seed, truth_file=truth_file, clock=clock)
+    sandbox = Sandbox(definition, faults, seed, truth_file=truth_file, clock=clock, engine=engine)
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve_until_told(sandbox, started)), daemon=True)
     thread.start()

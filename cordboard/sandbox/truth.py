@@ -28,7 +28,7 @@ class Entry:
         path: path of the request.
         client: OAuth client, where the request showed a token or id that is known.
         definition_id: the data action.
-        inputs: its inputs; for a webhook and the registration of a flow, the JSON body.
+        inputs: its inputs; for a webhook and the registration or simulation of a flow, the JSON body.
         idempotency_key: from the header.
         traceparent: from the header.
         status: status of the reply; None where no reply was sent, and on effects.
@@ -36,7 +36,7 @@ class Entry:
         execution_id: id of the execution that had the effect.
         headers: a webhook's `webhook-*` headers.
         body: a webhook's body as it arrived, for checking its signature; that of a registration, on its request.
-        flow_id: the call flow that was registered or read.
+        flow_id: the call flow that was registered, simulated or read.
         version: the flow's version that the effect made.
     """
 

@@ -1,4 +1,4 @@
-"""NICE CXone: where it is, its data actions and its call flows."""
+"""NICE CXone: where it is, its data actions and its call flows. Simulations of call flows: `cxone_debug`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from cordboard.vendors.wire import Conflict, Operation, Request, Safety
 
 DATA_ACTION_SCOPES = ("dataactions:execute", "dataactions:read")
 FLOW_SCOPES = ("flows:write", "flows:read")
+DEBUG_SCOPES = ("flow:debug", "flow:read")
 REGIONS = (
     "na1", "na2", "na3", "eu1", "eu2", "uk1", "au1", "jp1", "ca1", "sg1", "br1", "za1", "uae1",
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
     "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1",
     "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "me-central-1", "af-south-1",
 )  # fmt: skip
+_DEBUG_HOST = "https://api-us-1.cxone.com"
 _EXECUTIONS = "/api/v2/dataactions/executions"
 _FLOWS = "/api/v2/flows"
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -63,6 +65,11 @@ def flow_endpoints(org_id: str) -> CXoneEndpoints:
     """
     host = f"https://{host_label(org_id, 'organisation id')}.api.nice.incontact.com"
     return CXoneEndpoints(host, f"{host}/oauth/token", FLOW_SCOPES)
+
+
+def debug_endpoints() -> CXoneEndpoints:
+    """The defaults for simulations of call flows; a tenant that is served from another place states its URLs."""
+    return CXoneEndpoints(_DEBUG_HOST, f"{_DEBUG_HOST}/oauth2/token", DEBUG_SCOPES)
 
 
 def execute_data_action(

@@ -93,7 +93,7 @@ class Gate:
         pace = min(self._rate or float("inf"), _per_second(self._starts, last_start, BURST_SECONDS)) / 2
         if again:
             pace = min(pace, _per_second(self._accepted, now, SAME_BURST_SECONDS))
-        self._rate = max(pace, SLOWEST_PER_SECOND)
+        self._rate = min(max(pace, SLOWEST_PER_SECOND), self._ceiling or float("inf"))
         if pause:
             self._pause(pause)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from cordboard.errors import BadCall
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
-from cordboard.vendors.cxone import FLOW_SCOPES, CXoneEndpoints, data_action_endpoints, flow_endpoints
+from cordboard.vendors.cxone import FLOW_SCOPES, CXoneEndpoints, data_action_endpoints, debug_endpoints, flow_endpoints
+from cordboard.vendors.cxone_debug import CALLS_PER_SECOND
 from cordboard.vendors.session import SessionLimits, VendorSession
 from cordboard.vendors.token import TokenSource
 
 #: The vendor's APIs live on hosts of their own, and ask for scopes of their own.
-Api = Literal["data_actions", "flows"]
+Api = Literal["data_actions", "flows", "debug"]
 _FIELDS = ("region", "org_id", "base_url", "token_url", "scopes")
 
 
@@ -85,6 +86,8 @@ class CXoneLogin:
     ) -> VendorSession:
         """One client for one run: a session with its own connections, token cache and limits.
 
+        Simulations are spaced as the vendor advises, unless the settings ask for a pace.
+
         Args:
             settings: limits of the client.
             redactor: learns the secret and each token, so that they can be masked elsewhere.
@@ -103,11 +106,16 @@ class CXoneLogin:
             basic_auth=self.basic_auth,
             redactor=redactor,
         )
-        return VendorSession(places.base_url, tokens, SessionLimits.from_settings(settings), redactor=redactor, **given)
+        limits = SessionLimits.from_settings(settings)
+        if api == "debug" and not limits.calls_per_second:
+            limits = replace(limits, calls_per_second=CALLS_PER_SECOND)
+        return VendorSession(places.base_url, tokens, limits, redactor=redactor, **given)
 
     def _known(self, api: Api) -> CXoneEndpoints:
         if api == "data_actions":
             return data_action_endpoints(self.region)
+        if api == "debug":
+            return debug_endpoints()
         if self.org_id:
             return flow_endpoints(self.org_id)
         if self.base_url and self.token_url:

@@ -101,6 +101,6 @@ _SAYS_NOTHING = frozenset({"credentials", "deadline", "timeout", "gateway_timeou
 
 
 def _is_down(verdict: Verdict) -> bool:
-    if verdict.status is not None:
-        return verdict.status >= 500
-    return verdict.outcome is not Outcome.PERMANENT
+    if verdict.outcome is Outcome.PERMANENT:
+        return False  # also a 5xx that brings a result
+    return verdict.status is None or verdict.status >= 500

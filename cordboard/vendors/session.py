@@ -254,7 +254,11 @@ class VendorSession:
             return verdict
         mask = self._redactor.text
         return replace(
-            verdict, message=mask(verdict.message), code=mask(verdict.code), request_id=mask(verdict.request_id)
+            verdict,
+            value=self._redactor.value(verdict.value),
+            message=mask(verdict.message),
+            code=mask(verdict.code),
+            request_id=mask(verdict.request_id),
         )
 
     def _open_client(self) -> HttpClient:

@@ -15,7 +15,12 @@ Every call ends in one of four outcomes, and nothing else may be branched on:
     408, 425, 5xx                                            UNKNOWN     NATURAL, KEYED (same key)
     timeout, reset or end of file after the first byte       UNKNOWN     NATURAL, KEYED (same key)
 
-An operation can declare statuses that its vendor only sends where nothing took effect; those are REFUSED.
+An operation can declare statuses that its vendor only sends where nothing took effect; those are REFUSED. It can also
+declare statuses whose body says how far the vendor came, such as the 500 of a simulation that stops at a broken node:
+
+    a status in `results`, with a body that is understood    PERMANENT   never: the kind is `incomplete`, the body is
+                                                                         the verdict's value
+    the same status with any other body                      as the table above has it
 """
 
 from __future__ import annotations
@@ -85,6 +90,8 @@ class Operation:
         conflict: what 409 and 412 mean. The default is the careful one.
         refused: statuses which, for this operation, say that nothing took effect.
         identify: the vendor's own id of what the call made, taken from the JSON value.
+        results: statuses other than 2xx whose body can be a result, each with its own `parse`. Where that raises, the
+            status means what it means for every operation.
     """
 
     name: str
@@ -94,6 +101,7 @@ class Operation:
     conflict: Conflict = Conflict.IN_FLIGHT
     refused: frozenset[int] = frozenset()
     identify: Callable[[Any], str] | None = None
+    results: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ class Verdict:
         outcome: decides what happens next, together with `look_up`.
         kind: what was seen, for reports and for counting failures.
         status: HTTP status, or None where there was no reply.
-        value: the operation's result; None unless accepted.
+        value: the operation's result; None unless accepted, or `incomplete`.
         message: one sentence for people, at most 600 characters, without control characters.
         code: the vendor's own error code.
         request_id: what the vendor's support asks for.
@@ -186,12 +194,14 @@ _BY_CONFLICT: Mapping[Conflict, tuple[Outcome, str]] = {
     Conflict.VERSION: (Outcome.PERMANENT, "conflict"),
     Conflict.REJECTED: (Outcome.PERMANENT, "rejected"),
 }
+_NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, InvalidJson)
 _WITHOUT_REPLY: Mapping[str, Outcome] = {"not_sent": Outcome.REFUSED, "rejected": Outcome.PERMANENT}
 _IN_WORDS: Mapping[str, str] = {
     "bad_reply": "the reply cannot be understood",
     "conflict": "the vendor reports a conflict",
     "forbidden": "the client may not do this; it may lack a scope",
     "gateway_timeout": "the call ran past the vendor's gateway limit",
+    "incomplete": "the vendor stopped half-way and says where",
     "not_found": "the vendor does not know what was asked for",
     "rate_limited": "the vendor asks for fewer calls",
     "redirected": "a redirect is never followed; check the base URL",
@@ -216,12 +226,14 @@ def decipher(operation: Operation, seen: Reply | NoReply, *, now: float) -> Verd
         return Verdict(_WITHOUT_REPLY.get(kind, Outcome.UNKNOWN), kind, message=seen.detail)
     if 200 <= seen.status < 300:
         return _accepted(operation, seen)
-    outcome, kind = _meaning(operation, seen.status)
+    value = _result(operation, seen)
+    outcome, kind = _meaning(operation, seen.status) if value is None else (Outcome.PERMANENT, "incomplete")
     message, code, request_id = evidence_of(seen.headers, seen.body)
     return Verdict(
         outcome,
         kind,
         seen.status,
+        value,
         message=_sentence(kind, seen.status, message),
         code=code,
         request_id=request_id,
@@ -268,10 +280,19 @@ def _accepted(operation: Operation, reply: Reply) -> Verdict:
         document = _document(reply)
         value = operation.parse(document)
         reference = operation.identify(document) if operation.identify else ""
-    except (ValueError, TypeError, LookupError, InvalidJson) as error:
+    except _NOT_UNDERSTOOD as error:
         message = _sentence("bad_reply", reply.status, clean(str(error), 200))
         return Verdict(Outcome.UNKNOWN, "bad_reply", reply.status, message=message, request_id=request_id)
     return Verdict(Outcome.ACCEPTED, "ok", reply.status, value, request_id=request_id, reference=reference)
+
+
+def _result(operation: Operation, reply: Reply) -> Any:
+    """What a reply other than 2xx brings all the same; None where it is like every other reply of its status."""
+    parse = operation.results.get(reply.status)
+    try:
+        return parse(_document(reply)) if parse else None
+    except _NOT_UNDERSTOOD:
+        return None
 
 
 def _document(reply: Reply) -> Any:

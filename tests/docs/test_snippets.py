@@ -23,6 +23,7 @@ from cordboard.chains.results import ActionResult, ActionStatus
 from cordboard.chains.shape import json_schema
 from cordboard.ivr.shape import ConnectionShape, FlowShape, LimitsShape, NodeShape, SuppressionShape
 from cordboard.ivr.topology import RULES
+from cordboard.sandbox.debug_rules import DebugRules, ScriptedAnswer
 from cordboard.sandbox.definition import Client, DataAction, Definition, Failure, Lookup, RateLimit
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited
 from cordboard.sandbox.flow_rules import FlowRules
@@ -221,9 +222,12 @@ def keys_of_call_flow() -> set[str]:
 KEYS: dict[str, set[str]] = {
     "write-a-chain.md": {*keys_of_chain(), *FILTERS, *TESTS},
     "sandbox.md": {
-        name
-        for part in (Definition, Client, RateLimit, DataAction, Lookup, Failure, FlowRules, Faults, Match)
-        for name in part.model_fields
+        field.alias or name
+        for part in (
+            *(Definition, Client, RateLimit, DataAction, Lookup, Failure, FlowRules),
+            *(DebugRules, ScriptedAnswer, Faults, Match),
+        )
+        for name, field in part.model_fields.items()
         if name != "rules"
     }
     | {name for part in (Fault, Hang, Drip, LateCommit, RateLimited) for name in part.model_fields},

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cordboard.sandbox import Definition, Faults, RunningSandbox, default_definition, running_sandbox
+from cordboard.sandbox import DebugEngine, Definition, Faults, RunningSandbox, default_definition, running_sandbox
 
 EXECUTIONS = "/api/v2/dataactions/executions"
 FLOWS = "/api/v2/flows"
+DEBUG = "/api/v2/flows/debug"
 
 
 @dataclass
@@ -44,6 +45,9 @@ class Api:
     def read(self, flow_id: str) -> httpx.Response:
         return self.http.get(f"{FLOWS}/{flow_id}")
 
+    def simulate(self, flow_id: str, dtmf: str = "", speech: str = "", **further: Any) -> httpx.Response:
+        return self.http.post(DEBUG, json={"flowId": flow_id, "input": {"dtmf": dtmf, "speech": speech}, **further})
+
     def notify(self, contact: str = "CON-1", **headers: str) -> httpx.Response:
         return self.execute("def-notify", {"contact": contact}, **headers)
 
@@ -58,10 +62,11 @@ def start() -> Iterator[Callable[..., Api]]:
             seed: int = 0,
             timeout: float = 5.0,
             clock: Callable[[], float] = time.time,
+            engine: DebugEngine | None = None,
             **changes: Any,
         ) -> Api:
             definition: Definition = default_definition().changed(**changes)
-            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed, clock=clock))
+            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed, clock=clock, engine=engine))
             http = stack.enter_context(httpx.Client(base_url=box.base_url, timeout=timeout, trust_env=False))
             return Api(box, http).sign_in()
 

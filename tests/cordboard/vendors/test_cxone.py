@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cordboard.errors import BadCall
+from cordboard.redaction import Redactor
 from cordboard.sandbox import Faults, RunningSandbox, default_definition, running_sandbox
+from cordboard.settings import Settings
 from cordboard.vendors.cxone import (
+    DEBUG_SCOPES,
     FLOW_SCOPES,
     REGIONS,
     data_action_endpoints,
+    debug_endpoints,
     execute_data_action,
     flow_endpoints,
     read_flow,
     register_flow,
     traceparent,
 )
+from cordboard.vendors.cxone_debug import debug_flow, why_forbidden
+from cordboard.vendors.login import CXoneLogin
 from cordboard.vendors.session import Answer, SessionLimits, VendorSession
 from cordboard.vendors.token import TokenSource
 from cordboard.vendors.urls import vendor_url
-from cordboard.vendors.wire import Conflict, Reply, Request, Safety, decipher
+from cordboard.vendors.wire import Conflict, Outcome, Reply, Request, Safety, Verdict, decipher
 
 HOSTS = {f"{region}.api.nice-incontact.com" for region in REGIONS}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -236,8 +244,10 @@ def vendor() -> Iterator[Callable[..., tuple[RunningSandbox, Talk]]]:
     """Starts a vendor with faults, and gives it and a function that makes calls to it, one after another."""
     with ExitStack() as stack:
 
-        def start(*rules: dict[str, Any], **flows: Any) -> tuple[RunningSandbox, Talk]:
-            definition = default_definition().changed(flows=flows)
+        def start(
+            *rules: dict[str, Any], debug: dict[str, Any] | None = None, **flows: Any
+        ) -> tuple[RunningSandbox, Talk]:
+            definition = default_definition().changed(flows=flows, **({"debug": debug} if debug else {}))
             box = stack.enter_context(running_sandbox(definition, Faults.of(*rules)))
             return box, lambda *requests, **given: asyncio.run(_calls(box, requests, given))
 
@@ -245,10 +255,10 @@ def vendor() -> Iterator[Callable[..., tuple[RunningSandbox, Talk]]]:
 
 
 async def _calls(box: RunningSandbox, requests: tuple[Request, ...], given: dict[str, Any]) -> list[Answer]:
-    env = box.env()
-    tokens = TokenSource(env["CXONE_TOKEN_URL"], env["CXONE_CLIENT_ID"], env["CXONE_CLIENT_SECRET"], FLOW_SCOPES)
+    env, redactor, scopes = box.env(), given.pop("redactor", None), given.pop("scopes", FLOW_SCOPES)
+    tokens = TokenSource(env["CXONE_TOKEN_URL"], env["CXONE_CLIENT_ID"], env["CXONE_CLIENT_SECRET"], scopes)
     limits = SessionLimits(backoff_seconds=0.01)
-    async with VendorSession(box.base_url, tokens, limits) as session:
+    async with VendorSession(box.base_url, tokens, limits, redactor=redactor) as session:
         return [await session.call(request, **{"timeout_seconds": 5.0, **given}) for request in requests]
 
 
@@ -327,6 +337,238 @@ def test_only_a_look_finds_what_the_vendor_stored_in_place_of_the_flow(
     registered, read = (answer.verdict.value for answer in talk(register_flow(FLOW, "key-1"), read_flow("main_menu")))
     assert registered["connections"] == FLOW["connections"]
     assert read["connections"] != FLOW["connections"]
+
+
+# --- simulations ------------------------------------------------------------------------------------------------------
+
+DEBUG = "/api/v2/flows/debug"
+TUTORIAL = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
+SIMULATED: dict[str, Any] = {
+    "path": ["node_start", "node_menu_1", "node_route_sales", "node_exit"],
+    "variables": {"customer_id": "CUST-998", "selected_option": "1", "attempt_count": 1},
+    "exitNode": "node_exit",
+    "duration": 145,
+    "trace": [
+        {"nodeId": "node_start", "type": "Start", "timestamp": 0},
+        {"nodeId": "node_menu_1", "type": "GatherInput", "timestamp": 45, "input": "123"},
+        {"nodeId": "node_route_sales", "type": "Route", "timestamp": 90, "target": "queue_sales"},
+        {"nodeId": "node_exit", "type": "Exit", "timestamp": 145, "status": "Completed"},
+    ],
+}
+STOPPED: dict[str, Any] = {
+    "message": "Compilation failed.",
+    "trace": [
+        {"nodeId": "node_start", "type": "Start", "timestamp": 0},
+        {"nodeId": "node_menu_1", "type": "GatherInput", "timestamp": 45, "status": "Error", "exception": "bad target"},
+    ],
+}
+BROKEN = {"answers": [{"flowId": "menu", "reply": STOPPED, "status": 500}]}
+
+
+def test_simulations_have_the_documented_hosts_and_scopes() -> None:
+    places = debug_endpoints()
+    assert places.base_url == "https://api-us-1.cxone.com"
+    assert places.token_url == "https://api-us-1.cxone.com/oauth2/token"
+    assert places.scopes == ("flow:debug", "flow:read")
+
+
+def test_a_login_needs_neither_region_nor_organisation_for_simulations() -> None:
+    assert CXoneLogin("id", "secret").places("debug") == debug_endpoints()
+    moved = CXoneLogin("id", "secret", base_url="https://api-eu-1.cxone.com").places("debug")
+    assert (moved.base_url, moved.scopes) == ("https://api-eu-1.cxone.com", ("flow:debug", "flow:read"))
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0.0, 2.0), (10.0, 0.1)])
+def test_simulations_are_spaced_as_the_vendor_advises_unless_settings_ask_for_a_pace(
+    virtual: Callable[..., Any], asked: float, seconds: float
+) -> None:
+    starts: list[float] = []
+
+    def vendor(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth2/token":
+            return httpx.Response(200, json={"access_token": "token", "expires_in": 3600})
+        starts.append(asyncio.get_running_loop().time())
+        return httpx.Response(200, json=SIMULATED)
+
+    async def main() -> None:
+        given = {"transport": httpx.MockTransport(vendor), "clock": asyncio.get_running_loop().time}
+        settings = Settings(calls_per_second=asked)
+        async with CXoneLogin("id", "secret").session(settings, api="debug", **given) as session:
+            await asyncio.gather(*(session.call(debug_flow(TUTORIAL, "1"), timeout_seconds=5.0) for _ in range(5)))
+
+    virtual(main())
+    assert starts[-1] - starts[0] == pytest.approx(4 * seconds, abs=0.11)
+
+
+def test_a_simulation_is_the_one_in_the_tutorial() -> None:
+    request = debug_flow(TUTORIAL, "123", traceparent="00-a-b-01")
+    assert (request.operation.method, request.path) == ("POST", DEBUG)
+    assert request.body == {
+        "flowId": TUTORIAL,
+        "input": {"dtmf": "123", "speech": ""},
+        "options": {"trace": True, "includeVariables": True, "maxLoops": 50},
+    }
+    assert request.headers == {"traceparent": "00-a-b-01"}
+    assert request.operation.safety is Safety.NATURAL
+
+
+def test_variables_and_the_bound_on_loops_go_along() -> None:
+    body = debug_flow("menu", "", "billing", {"tier": "gold"}, 7).body
+    assert (body["input"]["speech"], body["variables"], body["options"]["maxLoops"]) == ("billing", {"tier": "gold"}, 7)
+
+
+@pytest.mark.parametrize("bound", [0, -1, True, 1.5, "5"])
+def test_a_bound_on_loops_that_is_none_is_refused(bound: Any) -> None:
+    with pytest.raises(BadCall, match="max_loops"):
+        debug_flow("menu", max_loops=bound)
+
+
+def test_a_flow_that_could_not_be_looked_up_is_not_simulated() -> None:
+    with pytest.raises(BadCall, match="flow id"):
+        debug_flow("../oauth")
+
+
+def test_the_tutorials_simulation_returns_what_the_tutorial_expects(
+    vendor: Callable[..., tuple[RunningSandbox, Talk]],
+) -> None:
+    box, talk = vendor()
+    (answer,) = talk(debug_flow(TUTORIAL, "123"), scopes=DEBUG_SCOPES)
+    assert (answer.verdict.outcome, answer.verdict.value) == ("accepted", SIMULATED)
+    assert (box.truth.posts(DEBUG)[0].flow_id, box.truth.effects) == (TUTORIAL, ())
+
+
+def test_a_call_that_did_not_end_has_no_exit() -> None:
+    body = json.dumps({**SIMULATED, "exitNode": None, "duration": 1.5, "trace": []}).encode()
+    assert decipher(debug_flow("menu").operation, Reply(200, {}, body), now=0.0).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"path": None}, "`path` is no list of texts"),
+        ({"path": "node_start"}, "`path` is no list of texts"),
+        ({"path": ["node_start", None]}, "`path` is no list of texts"),
+        ({"variables": []}, "`variables` is no object"),
+        ({"exitNode": 7}, "`exitNode` is neither text nor null"),
+        ({"duration": "145"}, "`duration` is no number"),
+        ({"duration": True}, "`duration` is no number"),
+        ({"trace": {}}, "`trace` is no list of objects"),
+        ({"trace": ["node_start"]}, "`trace` is no list of objects"),
+    ],
+)
+def test_a_reply_of_another_shape_is_no_simulation(change: dict[str, Any], message: str) -> None:
+    """The tutorial reads whatever comes with `get(…, [])`: an empty reply is then a call that went nowhere."""
+    verdict = decipher(debug_flow("menu").operation, Reply(200, {}, json.dumps(SIMULATED | change).encode()), now=0.0)
+    assert (verdict.outcome, verdict.kind, verdict.value) == ("unknown", "bad_reply", None)
+    assert message in verdict.message
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_reply_without_one_of_its_parts_is_no_simulation(name: str) -> None:
+    body = json.dumps({key: value for key, value in SIMULATED.items() if key != name}).encode()
+    verdict = decipher(debug_flow("menu").operation, Reply(200, {}, body), now=0.0)
+    assert (verdict.kind, f"`{name}` is" in verdict.message) == ("bad_reply", True)
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"text"'])
+def test_a_reply_that_is_no_object_is_no_simulation(body: bytes) -> None:
+    assert decipher(debug_flow("menu").operation, Reply(200, {}, body), now=0.0).kind == "bad_reply"
+
+
+def test_a_flow_that_does_not_compile_brings_its_trace_and_is_not_asked_again(
+    vendor: Callable[..., tuple[RunningSandbox, Talk]],
+) -> None:
+    """The tutorial's `raise_for_status` throws the trace away, which says where the flow is broken."""
+    box, talk = vendor(debug=BROKEN)
+    (answer,) = talk(debug_flow("menu", "1"), scopes=DEBUG_SCOPES)
+    verdict = answer.verdict
+    assert (verdict.outcome, verdict.kind, verdict.status, verdict.value) == ("permanent", "incomplete", 500, STOPPED)
+    assert "stopped half-way and says where (HTTP 500): Compilation failed." in verdict.message
+    assert (answer.attempts, answer.doubt, len(box.truth.posts(DEBUG))) == (1, False, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Bad gateway</html>",
+        b'{"message": "Internal error"}',
+        b'{"trace": []}',
+        b'{"trace": "node_start"}',
+        b'{"trace": ["node_start"]}',
+        b'{"trace": [{"nodeId": "a"}], "path": "a"}',
+        b'[{"trace": [{"nodeId": "a"}]}]',
+    ],
+)
+def test_a_500_without_a_trace_is_a_server_error_like_any_other(body: bytes) -> None:
+    verdict = decipher(debug_flow("menu").operation, Reply(500, {}, body), now=0.0)
+    assert (verdict.outcome, verdict.kind, verdict.value) == ("unknown", "server_error", None)
+
+
+def test_a_trace_that_broke_off_is_no_result() -> None:
+    whole = json.dumps(STOPPED).encode()
+    verdict = decipher(debug_flow("menu").operation, Reply(500, {}, whole, "the body broke off"), now=0.0)
+    assert (verdict.outcome, verdict.kind, verdict.value) == ("unknown", "server_error", None)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 502, 503])
+def test_a_trace_is_a_result_only_where_the_operation_says_so(status: int) -> None:
+    body = json.dumps(STOPPED).encode()
+    assert decipher(debug_flow("menu").operation, Reply(status, {}, body), now=0.0).kind != "incomplete"
+    assert decipher(read_flow("menu").operation, Reply(500, {}, body), now=0.0).kind == "server_error"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"lost_reply": "after_commit"}, {"rate_limited": {"retry_after": "0"}}, {"truncate": {}}]
+)
+def test_a_simulation_is_asked_for_again_as_it_has_no_effect(
+    vendor: Callable[..., tuple[RunningSandbox, Talk]], fault: dict[str, Any]
+) -> None:
+    _, talk = vendor({"match": {"path": DEBUG, "nth": [1]}, "fault": fault})
+    (answer,) = talk(debug_flow(TUTORIAL, "123"), scopes=DEBUG_SCOPES)
+    assert (answer.verdict.value, answer.attempts) == (SIMULATED, 2)
+
+
+def test_a_broken_flow_does_not_look_like_a_vendor_that_is_down(
+    vendor: Callable[..., tuple[RunningSandbox, Talk]],
+) -> None:
+    """A suite asks many times for one flow: each case learns where the flow is broken."""
+    _, talk = vendor(debug=BROKEN)
+    answers = talk(*[debug_flow("menu", str(number)) for number in range(25)], scopes=DEBUG_SCOPES, attempts=1)
+    assert [answer.verdict.kind for answer in answers] == ["incomplete"] * 25
+
+
+def test_a_trace_that_repeats_a_secret_is_masked(vendor: Callable[..., tuple[RunningSandbox, Talk]]) -> None:
+    trace = [{"nodeId": "node_a", "status": "Error", "exception": "canary-secret was refused"}]
+    _, talk = vendor(debug={"answers": [{"flowId": "menu", "reply": {"trace": trace}, "status": 500}]})
+    (answer,) = talk(debug_flow("menu"), scopes=DEBUG_SCOPES, redactor=Redactor(["canary-secret"]))
+    assert answer.verdict.value["trace"][0]["exception"] == "******** was refused"
+
+
+def test_a_403_for_somebody_elses_flow_is_explained(vendor: Callable[..., tuple[RunningSandbox, Talk]]) -> None:
+    _, talk = vendor(debug={"foreign": ["night_menu"]})
+    refused, looked_up = talk(debug_flow("night_menu"), read_flow("night_menu"), scopes=DEBUG_SCOPES)
+    assert (refused.verdict.kind, refused.attempts) == ("forbidden", 1)
+    assert "belongs to another organisation or is not published" in why_forbidden("night_menu", looked_up.verdict)
+
+
+def test_a_403_for_want_of_the_scope_is_explained(vendor: Callable[..., tuple[RunningSandbox, Talk]]) -> None:
+    _, talk = vendor(definitions={"main_menu": FLOW})
+    refused, looked_up = talk(debug_flow("main_menu"), read_flow("main_menu"), scopes=("flow:read",))
+    assert (refused.verdict.kind, looked_up.verdict.outcome) == ("forbidden", "accepted")
+    assert "the scope flow:debug is missing" in why_forbidden("main_menu", looked_up.verdict)
+
+
+def test_a_403_that_the_look_up_gets_too_is_explained(vendor: Callable[..., tuple[RunningSandbox, Talk]]) -> None:
+    _, talk = vendor(definitions={"main_menu": FLOW})
+    _, looked_up = talk(debug_flow("main_menu"), read_flow("main_menu"), scopes=("dataactions:read",))
+    assert "neither flow:debug nor flow:read" in why_forbidden("main_menu", looked_up.verdict)
+
+
+def test_a_403_that_could_not_be_looked_into_says_so() -> None:
+    lost = Verdict(Outcome.UNKNOWN, "timeout", message="the vendor gave up waiting")
+    words = why_forbidden("main_menu", lost)
+    assert "why could not be found out: the vendor gave up waiting" in words
 
 
 # --- where credentials may go -----------------------------------------------------------------------------------------

@@ -244,3 +244,16 @@ def test_cancelled_waiters_never_leak_a_slot(
         await asyncio.wait_for(asyncio.gather(*(limits.enter() for _ in range(in_flight))), 60)
 
     virtual(main())
+
+
+def test_a_429_never_raises_the_pace_that_was_set(virtual: Callable[..., Any]) -> None:
+    """Simulations go at one in two seconds: when the vendor asks for less, they must not go faster."""
+
+    async def main() -> list[float]:
+        limits = gate(in_flight=10, per_second=0.5)
+        await starts_of(limits, 1)
+        limits.slow_down(0.0)
+        return await starts_of(limits, 5)
+
+    starts = virtual(main())
+    assert min(later - earlier for earlier, later in zip(starts, starts[1:], strict=False)) >= 1.5
