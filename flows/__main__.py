@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps({"status": "invalid" if isinstance(error, Ours) else "error", "error": str(error)}))
         return _fail(error, error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; run it again with the same --run-key to go on", INTERRUPTED)
+        return _fail("interrupted; give the same command again to go on (a chain with the same --run-key)", INTERRUPTED)
     except asyncio.CancelledError:
-        return _fail("terminated; run it again with the same --run-key to go on", TERMINATED)
+        return _fail("terminated; give the same command again to go on (a chain with the same --run-key)", TERMINATED)
 
 
 def prepare_environment(*, verbose: bool) -> None:

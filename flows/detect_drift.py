@@ -25,13 +25,14 @@ from cordboard.settings import Settings
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.transport import quiet_http_logs
 from tasks.flow_artifacts import drift_markdown
+from tasks.process import beside_the_point
 
 
 class DetectDrift(BaseModel):
     """Which call flows to compare."""
 
     files: list[str] = Field(
-        default=["examples/main_menu.yaml"],
+        default=["examples/hospital_menu.yaml"],
         min_length=1,
         title="Call flow files",
         description="Paths or patterns such as `flows/*.yaml`, from the root of the checkout.",
@@ -59,7 +60,10 @@ async def detect_drift(drift: DetectDrift, credentials: CXoneCredentials | None 
     async with login.get_client(Settings.from_env(os.environ), Redactor(), "flows") as session:
         found = [await _compared(each, session) for each in call_flows]
     document = {"status": status_of(found), "flows": [each.as_json() for each in found]}
-    await acreate_markdown_artifact(drift_markdown(found), key="call-flow-drift", description="Live flows and files")
+    async with beside_the_point("the page of the run"):
+        await acreate_markdown_artifact(
+            drift_markdown(found), key="call-flow-drift", description="Live flows and files"
+        )
     return _state_of(document)
 
 

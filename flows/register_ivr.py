@@ -21,13 +21,14 @@ from cordboard.findings import errors_in
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.topology import check_flow
 from cordboard.redaction import Redactor
-from cordboard.registration.plan import replaced_flow
+from cordboard.registration.plan import require_cxone
+from cordboard.registration.restore import replaced_flow
 from cordboard.registration.saved import SavedPlan, load_plan
-from tasks.call_flows import read_and_plan, register, settle_open, verify
+from tasks.call_flows import doubts, read_and_plan, register, settle_open, verify
 from tasks.connections import connected
 from tasks.documents import keep_document
 from tasks.flow_artifacts import publish_registration
-from tasks.process import cancelled_by_sigterm
+from tasks.process import beside_the_point, cancelled_by_sigterm
 from tasks.registration_document import GOOD, invalid_document
 from tasks.registration_run import RegistrationRun
 
@@ -39,7 +40,7 @@ class RegisterIvr(BaseModel):
         default="",
         title="Call flow file",
         description="Path of the call flow's file, from the root of the checkout.",
-        examples=["examples/main_menu.yaml"],
+        examples=["examples/hospital_menu.yaml"],
         json_schema_extra={"position": 0},
     )
     dry_run: bool = Field(
@@ -57,7 +58,8 @@ class RegisterIvr(BaseModel):
     restore: str = Field(
         default="",
         title="Restore",
-        description="Instead of a file: the id of a flow whose last registration is to be taken back.",
+        description="Instead of a file: the id of a flow whose last registration from a file is to be taken back.",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$",
         json_schema_extra={"position": 3},
     )
     deadline_seconds: float = Field(
@@ -73,6 +75,8 @@ class RegisterIvr(BaseModel):
     def _one_source(self) -> RegisterIvr:
         if bool(self.file) == bool(self.restore):
             raise ValueError("give either a call flow file or the id of a flow to restore")
+        if self.plan and self.restore:
+            raise ValueError("a saved plan is about a file; a restore is planned against what is live now")
         return self
 
 
@@ -107,12 +111,14 @@ async def register_ivr(
     call_flow = load_flow(Path(registration.file)) if registration.file else None
     saved = load_plan(Path(registration.plan)) if registration.plan else None
     if call_flow is not None:
+        require_cxone(call_flow)
         if saved is not None:
             saved.demand(call_flow)
         findings = check_flow(call_flow, today=today)
         if errors_in(findings) and call_flow.existing == "replace":  # else the live connections take part
             document = invalid_document(call_flow.id, call_flow.file, findings)
-            await publish_registration(call_flow, document, findings)
+            async with beside_the_point("the page of the run"):
+                await publish_registration(call_flow, document, findings)
             return _state_of(document)
     flow_id = call_flow.id if call_flow else registration.restore
     async with (
@@ -123,32 +129,39 @@ async def register_ivr(
     ):
         deadline = time.monotonic() + registration.deadline_seconds
         source = call_flow or await replaced_flow(connections.ledger, connections.handle, flow_id)
-        run = RegistrationRun(source, connections, today, deadline)
-        await _conduct(run, saved, dry_run=registration.dry_run, restoring=call_flow is None)
+        run = RegistrationRun(source, connections, today, deadline, restoring=call_flow is None)
+        await _conduct(run, saved, dry_run=registration.dry_run)
         document = redactor.value(run.document())
         await _tell(run, document)
         keep_document(connections.settings.home, "call flows", flow_id, document)
-        await publish_registration(run.planned.flow, document, run.planned.findings)
+        async with beside_the_point("the page of the run"):
+            await publish_registration(run.planned.flow, document, run.planned.findings)
     return _state_of(document)
 
 
-async def _conduct(run: RegistrationRun, saved: SavedPlan | None, *, dry_run: bool, restoring: bool) -> None:
+async def _conduct(run: RegistrationRun, saved: SavedPlan | None, *, dry_run: bool) -> None:
     """Goes as far as it may; how far that was is `run.status`."""
     planned = await _state(read_and_plan, run)
     if run.plan is None:
         await planned.aresult()  # raises what ended it
         return
-    if not (run.plan.is_sound or restoring):  # what was live before may be restored whatever we think of it
+    if not (run.plan.is_sound or run.restoring):  # what was live before may be restored whatever we think of it
         run.status = "invalid"
-    elif saved is not None and saved.live_hash != run.plan.live_hash:
-        run.status, run.differences = "conflict", saved.moved(run.plan.live)
-    elif run.plan.changes_nothing:
+        return
+    if run.plan.changes_nothing:
         run.status = "unchanged"
         await settle_open(run)
-    elif not dry_run:
+        return
+    if saved is not None:
+        if saved.live_hash != run.plan.live_hash:
+            run.status, run.differences = "conflict", saved.moved(run.plan.live)
+            return
+        saved.demand_content(run.plan.flow)
+    if not dry_run:
         sent = await _state(register, run.flow.id, run, wait_for=[planned])
         if run.sent is None:
             raise BadCall("the registration ended without a result; run it again: the same key is used")
+        run.doubts = await doubts(run)
         if run.status == "registered":
             await _state(verify, run.flow.id, run, wait_for=[sent])
 
@@ -162,7 +175,8 @@ async def _state(task: Any, *given: Any, **after: Any) -> State[Any]:
 async def _tell(run: RegistrationRun, document: dict[str, Any]) -> None:
     """Puts the end on record with its webhook, and tells Prefect, so that automations can follow."""
     messages = run.messages() if run.sent else ()
-    await run.connections.handle.record(f"flow.{run.status}", run.flow.id, run.audit_entry(), messages=messages)
+    facts = {**run.audit_entry(), "stored_hash": run.stored_hash}
+    await run.connections.handle.record(f"flow.{run.status}", run.flow.id, facts, messages=messages)
     emit_event(
         event=f"cordboard.ivr.{run.status}",
         resource={"prefect.resource.id": f"cordboard.ivr.{run.flow.id}", "prefect.resource.name": run.flow.id},

@@ -181,6 +181,8 @@ def print_registration(document: dict[str, Any]) -> None:
     if document.get("differences"):
         print("Not as it should be:")
         print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
+    for sentence in document.get("doubts", []):
+        print(f"Mind: {sentence}")
     if document.get("error"):
         print(f"The vendor: {document['error'].get('message', 'no answer')}")
     if document.get("idempotency_key"):

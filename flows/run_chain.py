@@ -33,7 +33,7 @@ from tasks.data_actions import (
 )
 from tasks.documents import keep_document
 from tasks.opening import RunChain, opened
-from tasks.process import all_of, cancelled_by_sigterm, settled_heap
+from tasks.process import all_of, beside_the_point, cancelled_by_sigterm, settled_heap
 
 NET_SECONDS = 60  # for the ledger and the token, beside what the run allows
 SLICES_AT_ONCE = 2  # one that drains while the next one fills, so that memory does not grow with the items
@@ -72,7 +72,8 @@ async def run_chain(
         document = redactor.value(chain_document(run))
         keep_document(run.settings.home, run.chain.name, run.run_key, document)
         await run.note("run.ended", run.chain.name, {"status": document["status"]})
-        await publish(run, document)
+        async with beside_the_point("the page of the run"):
+            await publish(run, document)
     return _state_of(document)
 
 

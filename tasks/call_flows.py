@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,17 @@ from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.diff import differences
 from cordboard.jsontext import digest
 from cordboard.records.effects import EffectState
-from cordboard.registration.plan import READ_SECONDS, key_of, make_plan, read_live, registration, stored_differently
+from cordboard.records.page import iso
+from cordboard.registration.plan import (
+    READ_SECONDS,
+    hash_of,
+    key_of,
+    make_plan,
+    read_live,
+    registration,
+    stored_differently,
+)
+from cordboard.registration.restore import keep_replaced
 from cordboard.sending import Order, Sent, send_once
 from cordboard.vendors.cxone import traceparent
 from tasks.data_actions import PROCESS_TROUBLE
@@ -24,6 +35,8 @@ from tasks.registration_run import RegistrationRun
 
 #: Waits before the looks at a flow whose registration has no certain answer: a late commit may still come.
 LOOKS_AFTER_SECONDS = (0.0, 0.5, 2.0)
+#: A registration that has not taken effect after so long will not: no gateway keeps a request longer.
+LATE_SECONDS = 600.0
 
 
 @task(name="read-live-flow", task_run_name="read the live flow", persist_result=False)
@@ -47,11 +60,11 @@ async def register(flow_id: str, run: RegistrationRun) -> State[Any]:
         run: the registration.
     """
     handle, plan = run.connections.handle, run.planned
-    earlier = await handle.all_entries()
-    effect, request = registration(plan, handle.tenant, earlier, _trace(run, "register"))
+    if run.minted is None:
+        run.minted = registration(plan, handle.tenant, await handle.all_entries(), _trace(run, "register"))
+    effect, request = run.minted
     run.key = key_of(request)
-    if plan.live is not None:
-        await handle.record("flow.replaced", flow_id, {"live_hash": plan.live_hash, "definition": plan.live})
+    await keep_replaced(handle, plan, effect.logical_id, "restore" if run.restoring else "file")
     order = Order(
         effect,
         request,
@@ -81,6 +94,7 @@ async def verify(flow_id: str, run: RegistrationRun) -> State[Any]:
     try:
         stored = await read_live(run.connections.session, flow_id, _trace(run, "verify"))
         run.differences = stored_differently(run.planned, stored)
+        run.stored_hash = hash_of(stored)
     except VendorFailed as error:
         run.differences = (f"it could not be read back: {error}",)
     run.verified = not run.differences
@@ -91,12 +105,37 @@ async def verify(flow_id: str, run: RegistrationRun) -> State[Any]:
 
 
 async def settle_open(run: RegistrationRun) -> None:
-    """Concludes registrations of this very content whose answer was lost: the live flow shows that they took effect."""
+    """Where nothing needs to be sent: concludes registrations whose answer was lost, and says which are in doubt.
+
+    Those of this very content took effect, as the live flow shows: then this run is the one that says so. One of
+    another content, sent a short while ago, may still replace what is live now.
+    """
     handle, body = run.connections.handle, digest(run.planned.body)
     for entry in (await handle.all_entries()).values():
         if entry.state in {EffectState.SENT, EffectState.UNKNOWN} and entry.body_hash == body:
             proof = {"kind": "read_back", "message": "the live flow is what was sent", **(entry.evidence or {})}
             await handle.conclude(entry.effect, EffectState.DONE, result=run.planned.live, evidence=proof, attempts=0)
+            run.status, run.verified = "registered", True
+            run.key = (entry.evidence or {}).get("idempotency_key", "")
+            run.sent = Sent(EffectState.DONE, run.planned.live, reused=True)
+    run.doubts = await doubts(run)
+    if run.doubts and run.status == "unchanged":
+        run.status = "unknown"
+
+
+async def doubts(run: RegistrationRun) -> tuple[str, ...]:
+    """Registrations of other content that were sent a short while ago and may still take effect."""
+    body, since = digest(run.planned.body), iso(time.time() - LATE_SECONDS)
+    open_ones = [
+        entry
+        for entry in (await run.connections.handle.all_entries()).values()
+        if entry.state in {EffectState.SENT, EffectState.UNKNOWN} and entry.body_hash != body
+    ]
+    return tuple(
+        f"a registration that was sent at {entry.updated_at} has no answer and may still take effect; look again later"
+        for entry in open_ones
+        if entry.updated_at > since and (entry.evidence or {}).get("kind") != "conflict"
+    )
 
 
 async def _settled(run: RegistrationRun, order: Order, sent: Sent) -> Sent:

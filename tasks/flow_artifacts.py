@@ -65,6 +65,7 @@ def registration_markdown(flow: Flow, document: dict[str, Any]) -> str:
         lines += ["", plain(str(error.get("message", "")))]
     lines += _section("What changes for callers", (document["plan"] or {}).get("changes", []))
     lines += _section("What is not as it should be", document.get("differences", []))
+    lines += _section("Mind", document.get("doubts", []))
     lines += _section("Findings", [_finding(item) for item in document["findings"]])
     if document.get("restore"):
         lines += ["", "To take it back:", "", f"    {document['restore']}"]

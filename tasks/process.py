@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+
+log = logging.getLogger("cordboard.process")
 
 
 async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -38,6 +41,15 @@ async def cancelled_by_sigterm() -> AsyncIterator[None]:
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, before)
+
+
+@asynccontextmanager
+async def beside_the_point(what: str) -> AsyncIterator[None]:
+    """For what a run does for people only: where it fails, the log says so, and the verdict stays what it is."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s could not be made; the run goes on", what)
 
 
 @contextmanager

@@ -18,10 +18,19 @@ def invalid_document(flow_id: str, file: str, findings: tuple[Finding, ...]) -> 
         "flow_id": flow_id,
         "file": file,
         "status": "invalid",
+        "run_key": "",
+        "trace_id": "",
         "idempotency_key": "",
         "verified": None,
         "findings": [finding.as_json() for finding in findings],
         "plan": None,
+        "differences": [],
+        "doubts": [],
+        "error": None,
+        "attempts": 0,
+        "latency_ms": 0.0,
+        "duration_ms": 0.0,
+        "restore": "",
     }
 
 

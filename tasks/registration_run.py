@@ -8,13 +8,15 @@ from datetime import date
 from typing import Any, Literal
 
 from cordboard.ivr.model import Flow
-from cordboard.records.effects import Message
+from cordboard.records.effects import Effect, Message
 from cordboard.registration.plan import Plan
 from cordboard.sending import Sent
+from cordboard.vendors.wire import Request
 from tasks.connections import Connections
 
 Status = Literal["invalid", "planned", "unchanged", "registered", "conflict", "unverified", "unknown", "failed"]
 
+_TAKEN_EFFECT = frozenset({"registered", "unverified", "unknown"})
 EVENT = "flow.connections.updated"
 
 
@@ -33,6 +35,10 @@ class RegistrationRun:
         verified: whether the vendor stored what was sent; None where nothing was read back.
         differences: what the vendor stored otherwise, or what moved since the plan.
         status: how it stands.
+        doubts: registrations of other content that may still take effect, as sentences.
+        minted: the effect and its request, made once: a retry of the task must not make another.
+        restoring: whether a registration is being taken back.
+        stored_hash: what the flow meant that was read back.
         unsettled: what this process knows and could not tell the ledger.
     """
 
@@ -46,6 +52,10 @@ class RegistrationRun:
     verified: bool | None = None
     differences: tuple[str, ...] = ()
     status: Status = "planned"
+    doubts: tuple[str, ...] = ()
+    minted: tuple[Effect, Request] | None = None
+    restoring: bool = False
+    stored_hash: str = ""
     unsettled: dict[str, Sent | None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -58,7 +68,7 @@ class RegistrationRun:
     def document(self) -> dict[str, Any]:
         """How the registration stands, as one JSON object."""
         plan, sent = self.plan, self.sent
-        replaced = bool(plan and plan.live is not None and sent and self.status in {"registered", "unverified"})
+        replaced = bool(plan and plan.live is not None and sent and self.status in _TAKEN_EFFECT)
         return {
             "flow_id": self.flow.id,
             "file": self.flow.file,
@@ -70,6 +80,7 @@ class RegistrationRun:
             "findings": [finding.as_json() for finding in (plan.findings if plan else ())],
             "plan": None if plan is None else _shown(plan),
             "differences": list(self.differences),
+            "doubts": list(self.doubts),
             "error": dict(sent.error) if sent and sent.error else None,
             "attempts": sent.attempts if sent else 0,
             "latency_ms": round(sent.latency_ms, 3) if sent else 0.0,

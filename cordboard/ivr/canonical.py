@@ -28,8 +28,10 @@ BOOKKEEPING = frozenset(
     | {"links", "modifiedAt", "modifiedBy", "registeredAt", "revision", "selfUri", "status", "updatedAt", "updatedBy"}
     | {"updatedDate", "updated_at"}
 )
+#: The part of it that nodes and connections may have as well.
+STAMPS = BOOKKEEPING - {"etag", "links", "revision", "selfUri", "status"}
 #: What a connection keeps of its condition is another spelling of what it says already.
-_RETOLD = LAYOUT | {"condition"}
+_RETOLD = LAYOUT | STAMPS | {"condition"}
 #: Pairs are compared for ways out of one node up to this number; beyond it their order is kept as it stands.
 MAX_COMPARED = 64
 
@@ -88,7 +90,7 @@ def _node(node: Node) -> dict[str, Any]:
         "prompt": node.prompt,
         "max_visits": node.max_visits,
         **({"set": dict(node.set)} if node.set else {}),
-        "extra": _meant(node.extra, LAYOUT),
+        "extra": _meant(node.extra, LAYOUT | STAMPS),
     }
 
 

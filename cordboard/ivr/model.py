@@ -71,6 +71,7 @@ class Node:
         max_visits: visits after which it gives up and takes its fallback; None for no limit.
         set: variables it assigns when a call gets to it, before its ways out are tried; plain JSON values.
         extra: fields of the vendor that we do not interpret, kept as they are.
+        stated: whether somebody said anything of it; false where only connections name it. No part of equality.
         place: where it stands; no part of equality.
     """
 
@@ -81,6 +82,7 @@ class Node:
     max_visits: int | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    stated: bool = field(default=True, compare=False)
     place: Place = field(default=NOWHERE, compare=False)
 
 

@@ -131,7 +131,14 @@ def _node(name: str, shape: FlowShape, place: Place) -> Node:
     stated = shape.nodes.get(name) or NodeShape()
     by_part = START_TYPE if name == shape.start else "terminal" if name in shape.terminals else "decision"
     return Node(
-        name, stated.type or by_part, stated.name, stated.prompt, stated.max_visits, set=stated.set, place=place
+        name,
+        stated.type or by_part,
+        stated.name,
+        stated.prompt,
+        stated.max_visits,
+        set=stated.set,
+        stated=name in shape.nodes,
+        place=place,
     )
 
 

@@ -6,16 +6,18 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cordboard.documents import read_document
-from cordboard.errors import BadCall
+from cordboard.errors import BadCall, CordboardError
+from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.diff import in_words
 from cordboard.ivr.reading import load_flow
-from cordboard.registration.plan import Plan, make_plan, read_live
+from cordboard.registration.plan import Plan, make_plan, read_live, require_cxone
 from cordboard.registration.saved import save_plan
 from cordboard.settings import Settings
 from cordboard.vendors.login import CXoneLogin
@@ -35,7 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plans and prints; see the module `cordboard.cli` for exit codes."""
+    try:
+        return _run(options)
+    except CordboardError as error:
+        if not options.detailed_exitcode:
+            raise
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
     flow = load_flow(options.file)
+    require_cxone(flow)
     live = _exported(options.live) if options.live else asyncio.run(_live(flow.id))
     plan = make_plan(flow, live, today=datetime.now(UTC).date())
     if options.out:
@@ -48,9 +61,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _exported(path: Path) -> dict[str, Any]:
     value = read_document(path).value
-    if not isinstance(value, dict):
-        raise BadCall(f"{path} is no exported call flow")
-    return value
+    try:
+        from_cxone(value)
+    except (ValueError, TypeError) as error:
+        raise BadCall(f"{path} is no exported call flow: {error}") from None
+    return dict(value)
 
 
 async def _live(flow_id: str) -> Mapping[str, Any] | None:

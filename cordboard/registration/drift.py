@@ -11,7 +11,7 @@ from cordboard.ivr.canonical import same
 from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.diff import differences
 from cordboard.ivr.model import Flow
-from cordboard.registration.plan import with_kept
+from cordboard.registration.plan import require_cxone, with_kept
 
 Status = Literal["same", "drifted", "missing", "unreadable"]
 Read = Callable[[str], Awaitable[Mapping[str, Any] | None]]
@@ -55,6 +55,7 @@ async def drift_of(flow: Flow, read: Read) -> Drift:
         flow: from a file. Where it keeps live connections, those that it does not state are no drift.
         read: reads a live flow by its id.
     """
+    require_cxone(flow)
     try:
         live = await read(flow.id)
         there = None if live is None else from_cxone(dict(live))

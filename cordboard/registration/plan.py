@@ -13,7 +13,6 @@ would answer the old key with the old answer and do nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,16 +20,13 @@ from typing import Any
 
 from cordboard.errors import BadCall, VendorFailed
 from cordboard.findings import Finding, errors_in
-from cordboard.ivr.canonical import BOOKKEEPING, content_hash, verify, way
+from cordboard.ivr.canonical import BOOKKEEPING, STAMPS, content_hash, verify, way
 from cordboard.ivr.dialects.cxone import from_cxone, to_cxone
 from cordboard.ivr.diff import Difference, differences
-from cordboard.ivr.model import Flow
+from cordboard.ivr.model import Flow, Node
 from cordboard.ivr.topology import check_flow
 from cordboard.jsontext import digest
-from cordboard.records.audit import history
 from cordboard.records.effects import Effect, EffectState, Entry
-from cordboard.records.ledger import Ledger
-from cordboard.records.run import RunHandle
 from cordboard.sending import evidence
 from cordboard.vendors.cxone import read_flow, register_flow
 from cordboard.vendors.session import VendorSession
@@ -92,9 +88,14 @@ def make_plan(flow: Flow, live: Mapping[str, Any] | None, *, today: date) -> Pla
         today: for suppressions that expire.
 
     Raises:
-        ValueError: the flow is not written for CXone.
+        BadCall: the flow is not written for CXone, or the live one is another.
+        VendorFailed: the live flow cannot be understood.
     """
-    before = None if live is None else from_cxone(dict(live))
+    require_cxone(flow)
+    before = None if live is None else _understood(live)
+    if before is not None and before.id != flow.id:
+        raise BadCall(f"the live flow is {before.id}, and the file is {flow.id}: they are two flows")
+    flow = without_bookkeeping(flow)
     after = flow if before is None or flow.existing == "replace" else with_kept(flow, before)
     return Plan(
         flow=after,
@@ -106,16 +107,69 @@ def make_plan(flow: Flow, live: Mapping[str, Any] | None, *, today: date) -> Pla
     )
 
 
-def with_kept(flow: Flow, live: Flow) -> Flow:
-    """The flow with those live nodes and connections that it does not state anew.
+def require_cxone(flow: Flow) -> None:
+    """Refuses a flow that speaks another vendor's words.
 
-    A connection of the file replaces the live one of the same node with the same condition.
+    Raises:
+        BadCall: it does.
     """
-    stated = {node.id for node in flow.nodes}
+    if flow.platform != "cxone":
+        hint = "call flows are registered at CXone only"
+        raise BadCall(f"{flow.file or flow.id} is written for {flow.platform}, and {hint}")
+
+
+def with_kept(flow: Flow, live: Flow) -> Flow:
+    """The live flow with what the file adds to it, and says otherwise.
+
+    A connection of the file replaces the live one of the same node with the same condition. What the file says of a
+    node goes before what is live; a node that it only connects stays as it is.
+    """
+    live = without_bookkeeping(live)
+    there, ours = {node.id: node for node in live.nodes}, {node.id: node for node in flow.nodes}
     ways = {(each.source, way(each)) for each in flow.transitions}
-    nodes = tuple(node for node in live.nodes if node.id not in stated)
+    nodes = [_laid_over(node, ours.get(node.id)) for node in live.nodes]
+    nodes += [node for node in flow.nodes if node.id not in there]
     kept = tuple(each for each in live.transitions if (each.source, way(each)) not in ways)
-    return replace(flow, nodes=flow.nodes + nodes, transitions=flow.transitions + kept)
+    return replace(
+        flow,
+        name=flow.name or live.name,
+        nodes=tuple(nodes),
+        transitions=kept + flow.transitions,
+        extra={**live.extra, **flow.extra},
+    )
+
+
+def _laid_over(live: Node, ours: Node | None) -> Node:
+    if ours is None or not ours.stated:
+        return live
+    said = {name: value for name in ("name", "prompt", "max_visits", "set") if (value := getattr(ours, name))}
+    if ours.type != "decision":  # what the file's reader fills in where nobody said
+        said["type"] = ours.type
+    return replace(live, **said, extra={**live.extra, **ours.extra}, place=ours.place)
+
+
+def without_bookkeeping(flow: Flow) -> Flow:
+    """The flow without what the vendor writes into it by itself: an export can be sent back as it is."""
+
+    def own(extra: Mapping[str, Any], theirs: frozenset[str]) -> dict[str, Any]:
+        return {name: value for name, value in extra.items() if name not in theirs}
+
+    return replace(
+        flow,
+        version=None,
+        extra=own(flow.extra, BOOKKEEPING),
+        nodes=tuple(replace(node, extra=own(node.extra, STAMPS)) if node.extra else node for node in flow.nodes),
+        transitions=tuple(
+            replace(each, extra=own(each.extra, STAMPS)) if each.extra else each for each in flow.transitions
+        ),
+    )
+
+
+def _understood(live: Mapping[str, Any]) -> Flow:
+    try:
+        return from_cxone(dict(live))
+    except (ValueError, TypeError) as error:
+        raise VendorFailed("the live flow cannot be understood", {"kind": "bad_reply", "message": str(error)}) from None
 
 
 async def read_live(session: VendorSession, flow_id: str, traceparent: str | None = None) -> dict[str, Any] | None:
@@ -153,19 +207,6 @@ def registration(
     return Effect(tenant, operation.name, logical_id, body, plan.flow.id, operation.safety), request
 
 
-async def replaced_flow(ledger: Ledger, run: RunHandle, flow_id: str) -> Flow:
-    """The flow that the latest registration of this id replaced, as the ledger kept it.
-
-    Raises:
-        BadCall: none was replaced.
-    """
-    kept = [row for row in await history(ledger, run.tenant, run.run_key) if row["kind"] == "flow.replaced"]
-    if not kept:
-        raise BadCall(f"there is nothing to restore: no registration of {flow_id} on this ledger replaced anything")
-    definition = json.loads(kept[-1]["detail"])["definition"]
-    return from_cxone({name: value for name, value in definition.items() if name not in BOOKKEEPING | {"version"}})
-
-
 def key_of(request: Request) -> str:
     """The idempotency key that a registration is sent with."""
     return request.headers["idempotency-key"]
@@ -181,4 +222,15 @@ def stored_differently(plan: Plan, stored: Mapping[str, Any] | None) -> tuple[st
     found = verify(plan.body, stored)
     if found:
         return found
-    return tuple(each.sentence for each in differences(plan.flow, from_cxone(dict(stored))))
+    try:
+        return tuple(each.sentence for each in differences(plan.flow, _understood(stored)))
+    except VendorFailed as error:
+        return (str(error),)
+
+
+def hash_of(stored: Mapping[str, Any] | None) -> str:
+    """What a stored flow means, as a hash; empty where there is none or it cannot be understood."""
+    try:
+        return "" if stored is None else content_hash(_understood(stored))
+    except VendorFailed:
+        return ""

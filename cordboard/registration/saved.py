@@ -14,7 +14,7 @@ from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.diff import differences
 from cordboard.ivr.model import Flow
 from cordboard.jsontext import parse_json
-from cordboard.registration.plan import Plan
+from cordboard.registration.plan import Plan, without_bookkeeping
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -45,15 +45,26 @@ class SavedPlan:
         """
         if flow.id != self.flow_id:
             raise BadCall(f"{self.path} plans the flow {self.flow_id}, and {flow.file} is {flow.id}")
-        if flow.existing == "replace" and content_hash(flow) != self.content_hash:
-            raise BadCall(f"{flow.file} was edited since {self.path} was made: plan it again and have it looked at")
+        if flow.existing == "replace":  # else what is planned depends on what is live
+            self.demand_content(flow)
+
+    def demand_content(self, flow: Flow) -> None:
+        """Checks that what would be sent is what was planned.
+
+        Raises:
+            BadCall: it is not.
+        """
+        if content_hash(without_bookkeeping(flow)) != self.content_hash:
+            what = flow.file or flow.id
+            raise BadCall(f"{what} was edited since {self.path} was made: plan it again and have it looked at")
 
     def moved(self, live: Mapping[str, Any] | None) -> tuple[str, ...]:
         """What became of the live flow since, as sentences."""
         then = None if self.live is None else from_cxone(dict(self.live))
         if live is None:
             return ("the live flow is gone since the plan was made",)
-        return tuple(each.sentence for each in differences(then, from_cxone(dict(live))))
+        found = tuple(each.sentence for each in differences(then, from_cxone(dict(live))))
+        return found or (f"another version of Cordboard made {self.path}: plan again",)
 
 
 def save_plan(plan: Plan, path: Path) -> None:
@@ -66,6 +77,13 @@ def save_plan(plan: Plan, path: Path) -> None:
         path.write_text(json.dumps(plan.as_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     except OSError as error:
         raise BadCall(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _check_live(live: Any, path: Path) -> None:
+    try:
+        _ = None if live is None else from_cxone(live)
+    except (ValueError, TypeError) as error:
+        raise BadCall(f"{path} is no plan: its live flow cannot be understood: {error}") from None
 
 
 def load_plan(path: Path) -> SavedPlan:
@@ -86,5 +104,6 @@ def load_plan(path: Path) -> SavedPlan:
     if not is_plan or not all(isinstance(value.get(name), str) for name in hashes):
         raise BadCall(f"{path} is no plan of a call flow; make one with `cordboard plan FILE --out {path}`")
     live = value.get("live")
+    _check_live(value.get("live"), path)
     flow_id, content, live_hash = (value[name] for name in hashes)
     return SavedPlan(flow_id, content, live_hash, live if isinstance(live, dict) else None, str(path))

@@ -283,3 +283,36 @@ def test_a_check_imports_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", code, HOSPITAL], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in ended.stdout.splitlines()[-1].split()}
     assert loaded.isdisjoint({"prefect", "networkx", "jinja2", "httpx", "sqlalchemy", "hypothesis"})
+
+
+@pytest.mark.parametrize("file", ["no-such-file.yaml", BROKEN_MENU, EXAMPLE])
+def test_with_detailed_exit_codes_every_error_is_one(file: str, tmp_path: Path) -> None:
+    """Two means changes: a pipeline must not take a broken file for a change that is wanted."""
+    live = tmp_path / "live.json"
+    live.write_text(json.dumps(to_cxone(load_flow(Path(HOSPITAL)))))
+    assert main(["plan", file, "--live", str(live), "--detailed-exitcode"]) == 1
+
+
+@pytest.mark.parametrize("text", ["7", "{}", '{"id": "x", "connections": [{"source_node_id": 7}]}'])
+def test_an_export_that_is_none_is_refused_in_words(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = tmp_path / "live.json"
+    live.write_text(text)
+    assert main(["plan", HOSPITAL, "--live", str(live)]) == 2
+    assert "is no exported call flow" in capsys.readouterr().err
+
+
+def test_a_plan_against_another_flow_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live = tmp_path / "live.json"
+    live.write_text(json.dumps(to_cxone(load_flow(Path(MENU)))))
+    assert main(["plan", HOSPITAL, "--live", str(live)]) == 2
+    assert "they are two flows" in capsys.readouterr().err
+
+
+def test_a_second_node_of_type_start_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CXone begins at a node of that type; nobody could say at which."""
+    path = tmp_path / "menu.yaml"
+    path.write_text(Path(MENU).read_text().replace("nodes:\n", "nodes:\n  node_queue_03: {type: start}\n", 1))
+    assert main(["check", str(path)]) == 1
+    assert "[ivr/two-starts]" in capsys.readouterr().out

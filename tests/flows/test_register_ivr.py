@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from cordboard.cli import main as cordboard
-from cordboard.errors import BadCall, VendorFailed
+from cordboard.errors import BadCall, LedgerUnavailable, VendorFailed
 from cordboard.records.audit import history
 from cordboard.records.command import audit_verify
 from cordboard.records.ledger import Ledger
+from cordboard.records.run import RunHandle
 from cordboard.sandbox.faults import Faults
 from cordboard.settings import Settings
 from tasks.registration_document import exit_code
@@ -342,7 +343,7 @@ def test_killed_between_the_request_and_its_answer_it_goes_on_with_the_same_key(
         wait_until(lambda box=box: box.truth.in_flight == 0)
         box.sandbox.use_faults(Faults())
         code, printed, said = by_hand(start, box, MAIN_MENU, "--json", CORDBOARD_TENANT=stage)
-        assert (code, json.loads(printed)["status"]) == (0, "registered" if stage == "before_commit" else "unchanged")
+        assert (code, json.loads(printed)["status"]) == (0, "registered")
         assert len(set(keys(box))) == 1 and len(box.truth.effects_on(FLOW_ID)) == 1, said
 
 
@@ -357,3 +358,176 @@ def test_by_hand_it_prints_the_plan_and_a_bad_file_is_answered_without_prefect(v
     code, _, said = by_hand(start, box)
     assert code == 2 and "either a call flow file or the id" in said
     assert posts(box) == []
+
+
+REFUSED = {"status": 422, "body": {"message": "no"}}
+SECOND = (THREE, THREE.replace("dtmf == '3'", "dtmf == '4'"))
+
+
+def leads(box: Any, digit: str) -> str:
+    """Where a digit of the live menu leads."""
+    ways = [each for each in box.flows[FLOW_ID]["connections"] if each["condition"] == f"dtmf == '{digit}'"]
+    return str(ways[0]["target_node_id"]) if ways else ""
+
+
+@pytest.mark.parametrize("refusal", [REFUSED, {"status": 409}], ids=["refused", "conflict"])
+def test_a_registration_that_was_refused_is_not_what_a_restore_takes_back(
+    vendor: Any, register: Register, edited: Any, refusal: dict[str, Any]
+) -> None:
+    box = vendor({"match": POST | {"nth": [3]}, "fault": refusal})
+    register(box, edited())
+    register(box, edited(REROUTED))
+    register(box, edited(SECOND))
+    assert register(box, None, restore=FLOW_ID)["status"] == "registered"
+    assert leads(box, "3") == "node_queue_03"
+
+
+def test_a_restore_that_is_given_again_goes_on_and_never_brings_the_bad_menu_back(
+    vendor: Any, register: Register, edited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORDBOARD_RETRY_ATTEMPTS", "1")
+    box = vendor({"match": POST | {"nth": [3]}, "fault": {"lost_reply": "before_commit"}})
+    register(box, edited())
+    register(box, edited(REROUTED))
+    assert register(box, None, restore=FLOW_ID)["status"] == "unknown"
+    assert register(box, None, restore=FLOW_ID)["status"] == "registered"
+    assert register(box, None, restore=FLOW_ID)["status"] == "unchanged"
+    assert leads(box, "3") == "node_queue_03"
+    assert len(set(keys(box))) == 3
+
+
+def test_what_the_vendor_mangled_is_nothing_to_go_back_to(vendor: Any, register: Register, edited: Any) -> None:
+    box = vendor({"match": POST | {"nth": [2]}, "fault": {"stores": "drop_connection"}})
+    register(box, edited())
+    assert register(box, edited(REROUTED))["status"] == "unverified"
+    assert register(box, edited(REROUTED))["status"] == "registered"
+    assert register(box, None, restore=FLOW_ID)["status"] == "registered"
+    assert (leads(box, "3"), len(box.flows[FLOW_ID]["connections"])) == ("node_queue_03", 6)
+
+
+def test_nothing_is_called_unchanged_while_another_registration_may_still_take_effect(
+    vendor: Any, register: Register, edited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was cut off and may come late: whoever takes it back at once must not be told that all is well."""
+    monkeypatch.setenv("CORDBOARD_RETRY_ATTEMPTS", "1")
+    box = vendor({"match": POST | {"nth": [2]}, "fault": {"lost_reply": "before_commit"}})
+    register(box, edited())
+    assert register(box, edited(REROUTED))["status"] == "unknown"
+    document = register(box, edited())
+    assert (document["status"], exit_code(document)) == ("unknown", 1)
+    assert "may still take effect" in document["doubts"][0]
+
+
+def test_what_took_effect_late_is_told_by_the_run_that_finds_it(
+    vendor: Any, register: Register, edited: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the same saved plan is given again, as the first run asked for."""
+    monkeypatch.setenv("CORDBOARD_RETRY_ATTEMPTS", "1")
+    box, plan = vendor({"match": POST | {"nth": [2]}, "fault": {"lost_reply": "before_commit"}}), tmp_path / "p.json"
+    register(box, edited())
+    save_plan(box, edited(REROUTED), plan, monkeypatch)
+    assert register(box, edited(REROUTED), plan=str(plan))["status"] == "unknown"
+    box.flows[FLOW_ID] = posts(box)[1].inputs  # the late commit
+    document = register(box, edited(REROUTED), plan=str(plan))
+    assert (document["status"], document["verified"], document["attempts"]) == ("registered", True, 0)
+    assert document["idempotency_key"] == keys(box)[1] and document["restore"]
+
+
+def test_what_is_kept_keeps_all_that_the_file_does_not_say(vendor: Any, register: Register, tmp_path: Path) -> None:
+    box = vendor()
+    register(box)
+    live = box.flows[FLOW_ID]
+    live["language"] = "de-DE"
+    (menu,) = [node for node in live["nodes"] if node["id"] == "node_dtmf_02"]
+    menu |= {"type": "menu", "skill": 77}
+    more = tmp_path / "more.yaml"
+    more.write_text(
+        f"kind: ivr-flow\nid: {FLOW_ID}\nstart: node_start_01\nexisting: keep\nnodes:\n"
+        "  node_queue_03: {prompt: All our agents are busy.}\nconnections:\n"
+        "  - {from: node_dtmf_02, to: node_queue_03, when: \"dtmf == '3'\"}\n"
+    )
+    assert register(box, more)["status"] == "registered"
+    sent = posts(box)[-1].inputs
+    nodes = {node["id"]: node for node in sent["nodes"]}
+    assert (sent["name"], sent["language"]) == (live["name"], "de-DE")
+    assert nodes["node_dtmf_02"] == menu
+    assert nodes["node_queue_03"]["prompt"] == "All our agents are busy."
+
+
+def test_an_export_can_be_registered_as_it_is(vendor: Any, register: Register, tmp_path: Path) -> None:
+    """What the vendor writes into a flow by itself is not sent back, and is no change."""
+    box, export = vendor(), tmp_path / "export.json"
+    register(box)
+    flow = json.loads(json.dumps(box.flows[FLOW_ID]))
+    export.write_text(json.dumps(flow))
+    assert register(box, export)["status"] == "unchanged"
+    flow["nodes"][0]["prompt"] = "Hello"
+    export.write_text(json.dumps(flow))
+    assert register(box, export)["status"] == "registered"
+    assert {"updatedAt", "createdAt", "version"}.isdisjoint(posts(box)[-1].inputs)
+
+
+@pytest.mark.parametrize("text", ["", "existing: keep\n"], ids=["replace", "keep"])
+def test_a_saved_plan_is_held_against_what_would_be_sent(
+    vendor: Any, register: Register, edited: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    box, plan = vendor(), tmp_path / "plan.json"
+    register(box, edited())
+    file = edited(REROUTED)
+    file.write_text(text + file.read_text())
+    save_plan(box, file, plan, monkeypatch)
+    file.write_text(file.read_text().replace("dtmf == '3'", "dtmf == '5'"))
+    with pytest.raises(BadCall, match="was edited since"):
+        register(box, file, plan=str(plan))
+    assert len(posts(box)) == 1
+
+
+def test_a_task_that_is_tried_again_sends_the_same_key(
+    vendor: Any, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger has the outcome and could not say so, for longer than anybody waits inside one try."""
+    box, real, left = vendor(), RunHandle.conclude, [6]
+
+    async def conclude(self: RunHandle, *args: Any, **more: Any) -> None:
+        if left[0] == 6:
+            await real(self, *args, **more)
+        if left[0]:
+            left[0] -= 1
+            raise LedgerUnavailable("the disk is full")
+        await real(self, *args, **more)
+
+    monkeypatch.setattr(RunHandle, "conclude", conclude)
+    assert register(box)["status"] == "registered"
+    assert len(posts(box)) == 1
+
+
+def test_a_page_that_cannot_be_made_changes_no_verdict(
+    vendor: Any, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tutorial reports a registered flow as failed, because what comes after the request fails."""
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the Prefect server is away")
+
+    monkeypatch.setattr("flows.register_ivr.publish_registration", fails)
+    assert register(vendor())["status"] == "registered"
+
+
+def test_a_flow_of_another_vendor_and_a_live_flow_that_is_none_are_refused_in_words(
+    vendor: Any, register: Register, tmp_path: Path
+) -> None:
+    genesys = tmp_path / "genesys.json"
+    menu = {
+        "id": "menu",
+        "type": "menu",
+        "transitionConditions": [{"condition": "default", "destinationNodeId": "bye"}],
+    }
+    nodes = {"menu": menu, "bye": {"id": "bye", "type": "disconnect", "transitionConditions": []}}
+    genesys.write_text(json.dumps({"id": "g", "name": "g", "version": 1, "startNodeId": "menu", "nodes": nodes}))
+    box = vendor()
+    with pytest.raises(BadCall, match="CXone only"):
+        register(box, genesys)
+    register(box)
+    box.flows[FLOW_ID]["connections"][0]["source_node_id"] = 7
+    with pytest.raises(VendorFailed, match="cannot be understood"):
+        register(box)

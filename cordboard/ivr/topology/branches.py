@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cordboard.ivr.conditions import Comparison, Condition, Constant, Default, Name, Text, cover, show
+from cordboard.ivr.conditions import Comparison, Condition, Constant, Default, Name, Number, Text, cover, show
 from cordboard.ivr.conditions.tree import atoms_of
 from cordboard.ivr.model import Transition
 from cordboard.ivr.topology.fault import Fault, quoted, where
@@ -119,7 +119,15 @@ def text_compared(junction: Junction) -> Iterator[Fault]:
                 message = f"{name} is text, so that {quoted(show(atom))} {always} holds"
             else:
                 message = f"{name} is text and has no size, so that {quoted(show(atom))} is not what it looks like"
-            yield _fault("text-comparison", message, transition, f"Compare it with text: `{name} == '1'`.")
+            yield _fault(
+                "text-comparison", message, transition, f"Compare it with text: {quoted(_as_text(atom, name))}."
+            )
+
+
+def _as_text(atom: Comparison, name: str) -> str:
+    """The comparison as its author may have meant it."""
+    numbers = [side.value for side in (atom.left, atom.right) if isinstance(side, Number)]
+    return f"{name} {atom.operator if atom.operator in {'==', '!='} else '=='} '{numbers[0] if numbers else 1}'"
 
 
 def _mistaken(condition: Condition) -> Iterator[Comparison]:

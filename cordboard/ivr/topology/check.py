@@ -13,7 +13,7 @@ from cordboard.ivr.topology.answers import faults_at
 from cordboard.ivr.topology.ends import dead_ends, no_exits, no_terminal
 from cordboard.ivr.topology.fault import Fault
 from cordboard.ivr.topology.loops import Accepted, Loops
-from cordboard.ivr.topology.passing import Junction, Passing, passing_of
+from cordboard.ivr.topology.passing import Junction, Passing, junction_of, passing_of
 from cordboard.ivr.topology.reach import reach_of
 from cordboard.ivr.topology.references import Guesses, check_references, meant_sources
 from cordboard.ivr.topology.search import tangles
@@ -44,7 +44,7 @@ def faults_in(flow: Flow, acceptances: Acceptances) -> Iterator[Fault]:
     yield from check_references(wiring, guesses)
     passings, faulty = _examined(wiring)
     for node in faulty:
-        yield from faults_at(_junction(wiring, node))
+        yield from faults_at(junction_of(wiring, node))
     reach, unreachable = reach_of(wiring, guesses)
     yield from unreachable
     meant = meant_sources(wiring, guesses)
@@ -70,7 +70,7 @@ def _examined(wiring: Wiring) -> tuple[Sequence[Passing], Sequence[int]]:
         kind = (ends[number], node.type, node.prompt == "", node.max_visits is None, *ways)
         found = known.get(kind)
         if found is None:
-            junction = _junction(wiring, number)
+            junction = junction_of(wiring, number)
             found = known[kind] = passing_of(junction), _may_be_faulty(junction)
         passings.append(found[0])
         if found[1]:
@@ -85,14 +85,3 @@ def _may_be_faulty(junction: Junction) -> bool:
     """
     apart = tuple(replace(way, target=str(number)) for number, way in enumerate(junction.transitions))
     return next(faults_at(replace(junction, transitions=apart)), None) is not None
-
-
-def _junction(wiring: Wiring, node: int) -> Junction:
-    ways = wiring.codes[wiring.starts[node] : wiring.starts[node + 1]]
-    return Junction(
-        node=wiring.nodes[node],
-        ends=bool(wiring.ends[node]),
-        transitions=wiring.transitions(node),
-        ways=tuple(wiring.ways[code] for code in ways),
-        flow=wiring.flow,
-    )

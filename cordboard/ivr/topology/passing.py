@@ -35,7 +35,7 @@ from cordboard.ivr.conditions import (
 from cordboard.ivr.conditions.evaluation import compare
 from cordboard.ivr.conditions.tree import all_of, any_of
 from cordboard.ivr.model import Flow, Node, Transition
-from cordboard.ivr.topology.wiring import Way
+from cordboard.ivr.topology.wiring import Way, Wiring
 
 ASKING_TYPES = frozenset({"menu", "collect", "input", "dtmf", "speech"})
 DECISION_TYPE = "decision"
@@ -84,6 +84,18 @@ class Junction:
         """What a way asks; `default` for a default or a fallback."""
         condition = self.ways[number].condition
         return Constant(False) if condition is None else condition
+
+
+def junction_of(wiring: Wiring, node: int) -> Junction:
+    """A node with its ways out, by its number."""
+    ways = wiring.codes[wiring.starts[node] : wiring.starts[node + 1]]
+    return Junction(
+        node=wiring.nodes[node],
+        ends=bool(wiring.ends[node]),
+        transitions=wiring.transitions(node),
+        ways=tuple(wiring.ways[code] for code in ways),
+        flow=wiring.flow,
+    )
 
 
 @dataclass(frozen=True, slots=True)

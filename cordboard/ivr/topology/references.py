@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cordboard.findings import did_you_mean, near
-from cordboard.ivr.model import Limits, Place, Transition
+from cordboard.ivr.model import START_TYPE, Limits, Place, Transition
 from cordboard.ivr.topology.fault import Fault, quoted, where
 from cordboard.ivr.topology.wiring import Wiring
 
@@ -63,6 +63,9 @@ def _nodes(wiring: Wiring) -> Iterator[Fault]:
         if not node.id.startswith(PREFIX):
             message = f"the id {quoted(node.id)} does not start with `{PREFIX}`, and CXone refuses it"
             yield Fault("node-prefix", message, (node.id,), node.place, f"Call it {quoted(PREFIX + node.id)}.")
+        if node.type == START_TYPE and node.id != flow.start and flow.start in wiring.index:
+            message = f"{quoted(node.id)} has the type `start`, and the flow starts at {quoted(flow.start)}"
+            yield Fault("two-starts", message, (node.id,), node.place, "Give it another type, or start there.")
 
 
 def _twice(wiring: Wiring) -> Iterator[Fault]:

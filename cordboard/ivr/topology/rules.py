@@ -79,7 +79,18 @@ _ALL = (
         "The vendor refuses a flow with a condition that is none.",
         acceptable=False,
     ),
-    _error("node-prefix", "Node ids start with node_", "CXone refuses ids of nodes that start otherwise."),
+    _error(
+        "node-prefix",
+        "Node ids start with node_",
+        "CXone refuses ids of nodes that start otherwise.",
+        acceptable=False,
+    ),
+    _error(
+        "two-starts",
+        "Only the start has the type start",
+        "CXone begins a call at a node of type start, and of two nobody can say at which.",
+        acceptable=False,
+    ),
     _error(
         "ambiguous",
         "A condition leads to one node",
@@ -105,10 +116,15 @@ _ALL = (
         "A call that goes round without asking hangs until the vendor breaks it off.",
     ),
     _error("no-give-up", "A node that gives up has a way to go", "After its last visit the call would go nowhere."),
-    _error("missing-default", "On Genesys every node has a default", "Genesys refuses a node without (status 400)."),
+    _error(
+        "missing-default",
+        "On Genesys every node has a default",
+        "Genesys refuses a node without (status 400).",
+        acceptable=False,
+    ),
     _warning("duplicate-transition", "Every connection stands once", "The second of two equal ones does nothing."),
     _warning("never-holds", "Every condition can hold", "What never holds leads nobody anywhere."),
-    _warning("text-comparison", "dtmf and speech are compared as text", "Text never equals a number and has no size."),
+    _error("text-comparison", "dtmf and speech are compared as text", "Text never equals a number and has no size."),
     _warning("terminal-ways", "No connection leaves an end", "The call is over there, so that it is never taken."),
     _warning(
         "unbounded-retry",

@@ -48,6 +48,12 @@ def _accepts(rule: str, until: date = date(2026, 5, 1)) -> dict[str, Any]:
 CASES = (
     Case("unknown-start", STRAIGHT, STRAIGHT, {"start": "node_stort"}),
     Case(
+        "two-starts",
+        f"{STRAIGHT}: vip\nnode_start -> node_x\nnode_x -> node_end",
+        f"{STRAIGHT}: vip\nnode_start -> node_x\nnode_x -> node_end",
+        {"nodes": {"node_x": {"type": "start"}}},
+    ),
+    Case(
         "unknown-target",
         f"{STRAIGHT}: vip\nnode_start -> node_bye",
         f"{STRAIGHT}: vip\nnode_start -> node_bye\nnode_bye -> node_end",
@@ -214,6 +220,9 @@ def test_what_a_vendor_could_not_read_is_an_error_that_nobody_can_accept() -> No
         "node-limit",
         "batch-limit",
         "condition",
+        "node-prefix",
+        "two-starts",
+        "missing-default",
     }
     assert {f"ivr/{name}" for name in named} == {
         rule.id for rule in RULES.values() if not rule.acceptable and rule.severity is Severity.ERROR
