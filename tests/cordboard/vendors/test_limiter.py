@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -256,4 +257,4 @@ def test_a_429_never_raises_the_pace_that_was_set(virtual: Callable[..., Any]) -
         return await starts_of(limits, 5)
 
     starts = virtual(main())
-    assert min(later - earlier for earlier, later in zip(starts, starts[1:], strict=False)) >= 1.5
+    assert min(later - earlier for earlier, later in pairwise(starts)) >= 1.5

@@ -58,7 +58,7 @@ nodes = st.fixed_dictionaries(
     }
 )
 END = {"type": "terminal", "max_visits": None, "set": {}, "ways": [], "default": None, "fallback": None, "ends": True}
-flows = st.fixed_dictionaries({name: nodes for name in "abcd"}).map(
+flows = st.fixed_dictionaries(dict.fromkeys("abcd", nodes)).map(
     lambda found: {"start": "a", "nodes": {**found, "end": END}}
 )
 inputs = st.lists(
@@ -67,7 +67,7 @@ inputs = st.lists(
     max_size=4,
 )
 mocked = st.dictionaries(names, st.lists(assigned, min_size=1, max_size=3), max_size=1)
-SETTINGS = settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def flow_of(plain: dict[str, Any]) -> Flow:
