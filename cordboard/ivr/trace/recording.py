@@ -22,27 +22,32 @@ class Recording:
 
     Attributes:
         program: the call flow.
+        inputs: what the caller was to do.
+        given: how many of them were.
+        pending: what was left of keys pressed in a row.
+        path: ids of the nodes.
         leaps: the ways that were taken.
-        steps: how many nodes the path has.
         single: whether each of them was followed to the next node only.
         heard: numbers of steps, and what was heard there.
         versions: numbers of steps, and the variables from there on.
         end: how the call ended.
-        unused: inputs that no node asked for.
         loops: the loop in which the call was caught.
     """
 
-    __slots__ = ("end", "heard", "leaps", "loops", "program", "single", "steps", "unused", "versions")
+    __slots__ = (
+        "end", "given", "heard", "inputs", "leaps", "loops", "path", "pending", "program", "single", "versions",
+    )  # fmt: skip
 
-    program: Program
-    leaps: Sequence[Branch]
-    steps: int
-    single: bool
-    heard: Sequence[tuple[int, str]]
-    versions: Sequence[tuple[int, Variables]]
-    end: End
-    unused: tuple[Input, ...]
-    loops: tuple[Loop, ...]
+    def __init__(self, program: Program, inputs: Sequence[Input], variables: Variables, single: bool) -> None:
+        self.program, self.inputs, self.single = program, tuple(inputs), single
+        self.given = 0
+        self.pending = ""
+        self.path = [program.stations[program.start].node.id]
+        self.leaps: list[Branch] = []
+        self.heard: list[tuple[int, str]] = []
+        self.versions = [(0, variables)]
+        self.end: End | None = None
+        self.loops: tuple[Loop, ...] = ()
 
     @property
     def duration_ms(self) -> int:
@@ -54,11 +59,18 @@ class Recording:
         """The numbers of the transitions that were taken, in the flow."""
         return tuple(branch.edge for branch in self._taken())
 
+    @property
+    def unused(self) -> tuple[Input, ...]:
+        """Inputs that no node asked for."""
+        left = (Input("digits", self.pending),) if self.pending else ()
+        return (*left, *self.inputs[self.given :])
+
     def __iter__(self) -> Iterator[Entry]:
         stations, heard, after = self._stations(), dict(self.heard), dict(self.versions[1:])
         last, clock, variables = len(stations) - 1, 0, self.versions[0][1]
         for step, station in enumerate(stations):
             before, variables = variables, after.get(step, variables)
+            end = self.end if step == last else None
             yield Entry(
                 node=station.node.id,
                 type=word_for(station),
@@ -67,8 +79,8 @@ class Recording:
                 target=_target(station, stations[step + 1] if step < last else None),
                 before=before.values,
                 after=variables.values,
-                status=STATUS[self.end.kind] if step == last else "",
-                exception=self.end.message if step == last and self.end.faulty else "",
+                status=STATUS[end.kind] if end else "",
+                exception=end.message if end and end.faulty else "",
             )
             clock += station.cost_ms
 
@@ -78,7 +90,7 @@ class Recording:
 
     def _taken(self) -> Iterator[Branch]:
         """Each way that was taken; a call that is caught in a loop may have been followed too far."""
-        return islice(self._followed(), self.steps - 1)
+        return islice(self._followed(), len(self.path) - 1)
 
     def _followed(self) -> Iterator[Branch]:
         for leap in self.leaps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from cordboard.ivr.trace.counting import UNBOUNDED
 from cordboard.ivr.trace.ending import End, completed, going_round, hung_up
 from cordboard.ivr.trace.inputs import Input, heard
 from cordboard.ivr.trace.loops import Loop, loops_in
-from cordboard.ivr.trace.program import Program, Station
+from cordboard.ivr.trace.program import Branch, Program, Station
 from cordboard.ivr.trace.states import Variables
 from cordboard.ivr.trace.trace import Entry, Told, Trace
 
@@ -141,14 +142,23 @@ def _states(entries: Sequence[Entry], inputs: Sequence[Input]) -> Iterator[Hasha
 
 def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry]) -> Iterator[int]:
     """The numbers of the transitions that were taken; of several between two nodes the one that fits."""
+    visits: Counter[str] = Counter()
     for number, (name, following) in enumerate(pairwise(path)):
+        visits[name] += 1
         station, target = _station(program, name), program.index.get(following)
-        ways = [branch for branch in station.branches if branch.target == target] if station is not None else []
-        if station is not None and len(ways) > 1 and len(entries) == len(path):
-            way = station.way(_key(entries[number].input), 1, entries[number].after)
-            ways = [way] if way in ways else ways
-        if ways and ways[0] is not None:
-            yield ways[0].edge
+        if station is None:
+            continue
+        ways = [branch for branch in station.branches if branch.target == target]
+        entry = entries[number] if len(ways) > 1 and len(entries) == len(path) else None
+        fitting = None if entry is None else _fitting(station, entry, visits[name])
+        if ways:
+            yield (fitting if fitting is not None and fitting in ways else ways[0]).edge
+
+
+def _fitting(station: Station, entry: Entry, visits: int) -> Branch | None:
+    if station.gives_up_at(visits):
+        return station.gives_up
+    return station.way(_key(entry.input), visits, entry.after)
 
 
 def _key(given: str | None) -> str:

@@ -11,7 +11,7 @@ from cordboard.ivr.topology.fault import quoted
 from cordboard.ivr.trace.ending import End, completed, going_round, hung_up, input_missing, no_way_out, too_long
 from cordboard.ivr.trace.inputs import Input
 from cordboard.ivr.trace.loops import Loop
-from cordboard.ivr.trace.program import Branch, Program, Station
+from cordboard.ivr.trace.program import Program, Station
 from cordboard.ivr.trace.recording import Recording
 from cordboard.ivr.trace.states import Variables, heard_now, settled
 from cordboard.ivr.trace.trace import Trace
@@ -49,8 +49,8 @@ def simulate(  # noqa: PLR0913 - what a call depends on
     """
     given = Variables(dict(variables)) if variables else _NO_VARIABLES
     call = _Call(program, inputs, given, _stations(program, mocks) if mocks else _NO_MOCKS)
-    end = call.run(max_loops, then)
-    return Trace(tuple(call.path), call.variables.values, end, call.used, call.record(end))
+    end = call.end = call.run(max_loops, then)
+    return Trace(tuple(call.path), call.variables.values, end, call.used, call)
 
 
 def _stations(program: Program, mocks: Outcomes) -> _Mocks:
@@ -61,32 +61,25 @@ def _stations(program: Program, mocks: Outcomes) -> _Mocks:
     return {program.stations[program.index[name]]: outcomes for name, outcomes in mocks.items() if outcomes}
 
 
-class _Call:
-    """A call that is being made."""
+class _Call(Recording):
+    """A call that is being made, and afterwards its record."""
 
-    __slots__ = (
-        "_counts", "_given", "_heard", "_inputs", "_leaps", "_loops", "_mocks", "_pending", "_program", "_reached",
-        "_rounds", "_seen", "_since", "_versions", "path", "used", "variables",
-    )  # fmt: skip
+    __slots__ = ("_counts", "_mocks", "_reached", "_rounds", "_seen", "_since", "used", "variables")
 
     def __init__(self, program: Program, inputs: Sequence[Input], variables: Variables, mocks: _Mocks) -> None:
-        self._program, self._inputs, self._mocks, self.variables = program, inputs, mocks, variables
-        self._counts = self._given = self._since = self.used = 0
-        self._pending = ""
-        self.path = [program.stations[program.start].node.id]
-        self._leaps: list[Branch] = []
-        self._heard: list[tuple[int, str]] = []
-        self._versions = [(0, variables)]
+        super().__init__(program, inputs, variables, bool(mocks))
+        self.variables, self._mocks = variables, mocks
+        self.used = self._counts = 0
+        self._since = 0  # the first step whose state can come back
         self._seen: dict[object, int] = {}  # states since something changed for good, and their steps
         self._rounds: dict[Station, int] = {}  # visits since the caller did something
         self._reached: dict[Station, int] = {}
-        self._loops: tuple[Loop, ...] = ()
 
     def run(self, max_loops: int, then: Then) -> End:  # noqa: PLR0912 - the loop in which all the time is spent
         """Goes from node to node until the call ends."""
-        stations, mocks, seen = self._program.stations, self._mocks, self._seen
-        path, leaps, keyed = self.path, self._leaps, bool(mocks) or self._program.assigns
-        station, visits = stations[self._program.start], 1
+        stations, mocks, seen = self.program.stations, self._mocks, self._seen
+        path, leaps, keyed = self.path, self.leaps, self.single or self.program.assigns
+        station, visits = stations[self.program.start], 1
         while True:
             if station.busy or mocks:
                 visits = self._arrive(station)
@@ -127,12 +120,14 @@ class _Call:
             counts = counter.up(self._counts)
             if counts != self._counts:
                 self._counts = counts
-                self._goes_on(0)
+                self._seen.clear()
+                self._since = len(self.path) - 1
             visits = counter.of(counts)
-        variables = settled(station, self.variables, self._outcome(station) if self._mocks else None)
-        if variables is not self.variables:
-            self.variables = variables
-            self._versions.append((len(self.path) - 1, variables))
+        if station.node.set or self._mocks:
+            variables = settled(station, self.variables, self._outcome(station))
+            if variables is not self.variables:
+                self.variables = variables
+                self.versions.append((len(self.path) - 1, variables))
         return visits
 
     def _outcome(self, station: Station) -> Mapping[str, Any] | None:
@@ -142,29 +137,26 @@ class _Call:
         reached = self._reached.get(station, 0)
         self._reached[station] = reached + 1
         if reached + 1 < len(outcomes):
-            self._goes_on(0)
+            self._seen.clear()
+            self._since = len(self.path) - 1
         return outcomes[min(reached, len(outcomes) - 1)]
-
-    def _goes_on(self, steps: int) -> None:
-        """Notes that no state before this step, or so many steps after it, can come back."""
-        self._seen.clear()
-        self._since = len(self.path) - 1 + steps
 
     def _hear(self, station: Station, then: Then) -> str:
         """What the caller does now; what is done after the last input is no input."""
         given = None
-        if not self._pending:
-            if self._given == len(self._inputs):
+        if not self.pending:
+            if self.given == len(self.inputs):
                 if then != "silence":
                     return "hangup" if then == "hangup" else ""
-                self._heard.append((len(self.path) - 1, "no_input"))
+                self.heard.append((len(self.path) - 1, "no_input"))
                 return "no_input"
-            given = self._inputs[self._given]
-            self._given += 1
-        key, self._pending = heard_now(station, self._pending, given)
+            given = self.inputs[self.given]
+            self.given += 1
+        key, self.pending = heard_now(station, self.pending, given)
         self.used += 1
-        self._heard.append((len(self.path) - 1, key))
-        self._goes_on(1)
+        self._since = len(self.path)
+        self.heard.append((self._since - 1, key))
+        self._seen.clear()
         self._rounds.clear()
         return key
 
@@ -177,27 +169,16 @@ class _Call:
         while first > self._since and self._alike(first - 1, len(path) - 2):
             first -= 1
             path.pop()
+        self.variables = self._at(len(path) - 1)
         nodes = tuple(path[first:-1])
-        self._loops = (Loop(nodes, first, 1),)
-        return going_round(self._loops[0], silent=any(step >= first for step, _ in self._heard))
+        self.loops = (Loop(nodes, first, 1),)
+        return going_round(self.loops[0], silent=any(step >= first for step, _ in self.heard))
 
     def _alike(self, first: int, second: int) -> bool:
         """Whether a node is merely passed at two steps, with the same variables."""
-        station = self._program.stations[self._program.index[self.path[first]]]
+        station = self.program.stations[self.program.index[self.path[first]]]
         same = self.path[first] == self.path[second] and station.onward is not None and not station.busy
         return same and self._at(first) == self._at(second)
 
     def _at(self, step: int) -> Variables:
-        return next(variables for since, variables in reversed(self._versions) if since <= step)
-
-    def record(self, end: End) -> Recording:
-        """What can be told about the call."""
-        record = Recording()
-        record.program, record.leaps, record.single = self._program, self._leaps, bool(self._mocks)
-        record.heard, record.versions, record.end, record.loops = self._heard, self._versions, end, self._loops
-        record.steps = len(self.path)
-        record.unused = ()
-        if self._pending or self._given < len(self._inputs):
-            left = (Input("digits", self._pending),) if self._pending else ()
-            record.unused = (*left, *self._inputs[self._given :])
-        return record
+        return next(variables for since, variables in reversed(self.versions) if since <= step)

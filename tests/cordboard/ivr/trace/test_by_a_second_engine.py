@@ -31,7 +31,7 @@ Condition = tuple[Any, ...]
 Plain = dict[str, Any]
 
 names = st.sampled_from(["a", "b", "c", "d", "end"])
-signs = st.sampled_from(["==", "==", "!="])
+signs = st.sampled_from(["==", "==", "==", "!=", "<"])
 scalars = st.sampled_from(["gold", "1", 1, True, False])
 atoms = (
     st.tuples(st.just("dtmf"), signs, st.sampled_from(["1", "2", "12", "472"]))
@@ -170,7 +170,7 @@ def holds(condition: Condition, heard: tuple[str, str], visits: int, variables: 
     match condition:
         case ("dtmf" | "speech" as name, sign, text):
             value = said if kind == name else ""
-            return (value == text) if sign == "==" else (value != text)
+            return value < text if sign == "<" else (value == text) is (sign == "==")
         case ("visits", number):
             return visits > number
         case ("variable", name, value):

@@ -77,6 +77,11 @@ def test_a_node_collects_as_many_digits_as_its_longest_number(compiled) -> None:
     assert simulate(program, [digits("4711")]).inputs_used == 1
 
 
+def test_keys_can_be_compared_by_order(compiled) -> None:
+    program = compiled("start -> menu\nmenu -> low: dtmf < '5'\nmenu -> end: default\nlow -> end")
+    assert [len(simulate(program, [digits(key)]).path) for key in "0459"] == [4, 4, 3, 3]
+
+
 def test_a_node_that_wants_any_number_takes_all_digits_that_are_left(compiled) -> None:
     program = compiled("start -> menu\nmenu -> end: dtmf == account\nmenu -> menu: default", {"menu": {}})
     assert simulate(program, [digits("00123")], {"account": "00123"}).path == ("start", "menu", "end")
