@@ -24,9 +24,9 @@ from cordboard.findings import Finding, errors_in
 from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "ivr-flow", "sandbox", "faults")
+KINDS = ("chain", "ivr-flow", "ivr-suite", "sandbox", "faults")
 #: The part of the project that knows a kind of file; it is imported only when such a file is met.
-_PARTS = {"chain": "chains", "ivr-flow": "ivr", "sandbox": "sandbox", "faults": "sandbox"}
+_PARTS = {"chain": "chains", "ivr-flow": "ivr", "ivr-suite": "ivr", "sandbox": "sandbox", "faults": "sandbox"}
 _UNREADABLE = ("document/", "kind/")
 
 
@@ -75,6 +75,13 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     diff.add_argument("before", type=Path, metavar="OLD")
     diff.add_argument("after", type=Path, metavar="NEW")
     diff.add_argument("--json", action="store_true", help="print one JSON document")
+    trace = _verb(verbs, "trace", _trace, "make one call through a call flow, offline, and show its way")
+    trace.add_argument("file", type=Path, metavar="FILE")
+    trace.add_argument("inputs", nargs="*", metavar="INPUT", help="digits, no_input, no_match, hangup or say:WORDS")
+    trace.add_argument(
+        "--var", action="append", default=[], metavar="NAME=VALUE", help="a variable when the call begins"
+    )
+    trace.add_argument("--json", action="store_true", help="print the call as the vendor's debugger does")
     plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
     if verb == ["plan"]:
         _module("registration").add_arguments(plan)
@@ -172,6 +179,11 @@ def _schema(options: argparse.Namespace) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     code: int = _module("ivr").diff(options.before, options.after, options.json)
+    return code
+
+
+def _trace(options: argparse.Namespace) -> int:
+    code: int = _module("ivr").trace(options.file, options.inputs, options.var, options.json)
     return code
 
 

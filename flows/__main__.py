@@ -17,7 +17,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError, InvalidDocument, Ours
-from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain
+from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain, simulate_ivr
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as a shell has it
 
@@ -98,6 +98,14 @@ def _parser() -> argparse.ArgumentParser:
     drift = jobs.add_parser("detect-drift", parents=[common, vendor], help="compare live call flows with their files")
     drift.add_argument("files", metavar="FILE", nargs="+", help="call flow files, or patterns of them")
     drift.set_defaults(job=detect_drift)
+
+    simulation = jobs.add_parser("simulate-ivr", parents=[common, vendor], help="simulate the calls of a suite")
+    simulation.add_argument("suite", metavar="SUITE", help="the suite's file")
+    simulation.add_argument(
+        "--engine", choices=("local", "vendor", "both"), default="local", help="who makes the calls"
+    )
+    simulation.add_argument("--report-dir", metavar="DIR", help="where reports are written")
+    simulation.set_defaults(job=simulate_ivr)
 
     deliver = jobs.add_parser("deliver-webhooks", parents=[common, webhook], help="deliver webhooks that still wait")
     deliver.set_defaults(job=deliver_webhooks)

@@ -21,6 +21,7 @@ from cordboard.chains.results import exit_code
 from cordboard.errors import BadCall, Theirs
 from cordboard.findings import Finding, Severity, errors_in
 from cordboard.ivr.reading import load_flow
+from cordboard.ivr.suite import load_suite
 from cordboard.ivr.topology import check_flow
 
 if TYPE_CHECKING:
@@ -82,6 +83,19 @@ def detect_drift(args: argparse.Namespace) -> int:
     return exit_code(document)
 
 
+def simulate_ivr(args: argparse.Namespace) -> int:
+    """Simulates the calls of a suite and prints what was not as it must be."""
+    suite = load_suite(Path(args.suite))
+    from flows.simulate_ivr import SimulateIvr  # noqa: PLC0415
+    from flows.simulate_ivr import simulate_ivr as flow  # noqa: PLC0415
+
+    asked = _asked(SimulateIvr, suite=args.suite, engine=args.engine, report_dir=args.report_dir)
+    document = _document_of(asyncio.run(_run(flow, asked, args.credentials, needs_login=args.engine != "local")))
+    _show(document, print_simulation, as_json=args.json)
+    unreachable = document["cases"] and all(case["status"] == "error" for case in document["cases"])
+    return 0 if document["status"] == "passed" else 3 if unreachable and args.engine != "local" and suite.cases else 1
+
+
 def deliver_webhooks(args: argparse.Namespace) -> int:
     """Delivers what earlier runs left in the outbox."""
     from flows.deliver_webhooks import deliver_webhooks as flow  # noqa: PLC0415
@@ -112,10 +126,11 @@ def _show(document: dict[str, Any], in_words: Any, *, as_json: bool) -> None:
     print(json.dumps(document, ensure_ascii=False, allow_nan=False)) if as_json else in_words(document)
 
 
-async def _run(flow: Any, asked: Any, credentials: str | None, *webhook: str | None) -> Any:
+async def _run(flow: Any, asked: Any, credentials: str | None, *webhook: str | None, needs_login: bool = True) -> Any:
     await _reach_server()
     endpoint = [await _webhook(name) for name in webhook]
-    return await flow(asked, await _credentials(credentials), *endpoint, return_state=True)
+    login = await _credentials(credentials) if needs_login else None
+    return await flow(asked, login, *endpoint, return_state=True)
 
 
 async def _deliver(flow: Any, webhook: str | None) -> dict[str, Any]:
@@ -191,6 +206,20 @@ def print_registration(document: dict[str, Any]) -> None:
         print(f"  key {document['idempotency_key']}, {requests}, {read_back[document['verified']]}")
     if document.get("restore"):
         print(f"To take it back: {document['restore']}")
+
+
+def print_simulation(document: dict[str, Any]) -> None:
+    """Prints each case that did not pass, how many did, and where the reports lie."""
+    for case in document["cases"]:
+        if case["status"] != "passed":
+            print(f"{case['status']}: {case['name']}")
+            print("".join(f"  {sentence}\n" for sentence in case["mismatches"]), end="")
+    passed = sum(case["status"] == "passed" for case in document["cases"])
+    print(f"{document['suite']}: {passed} of {len(document['cases'])} calls passed")
+    for what, share in document["coverage"].items():
+        print(f"  {what}: {share['taken']} of {share['total']} taken")
+    for path in document["reports"]:
+        print(f"  {path}")
 
 
 def print_drift(document: dict[str, Any]) -> None:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cordboard.documents import Document
-from cordboard.errors import InvalidDocument
+from cordboard.errors import BadCall, InvalidDocument, InvalidJson
 from cordboard.findings import Finding, errors_in
 from cordboard.ivr.model import Flow
 from cordboard.ivr.reading import load_flow, read_flow
 from cordboard.ivr.topology import RULES, check_flow
+from cordboard.jsontext import parse_json
+
+if TYPE_CHECKING:
+    from cordboard.ivr.trace import Input
 
 
-def examine(_kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
-    """The findings about a call flow, of its form and then of its topology, and its size in words."""
+def examine(kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
+    """The findings about a call flow or a suite of calls, and its size in words."""
+    return _examine_suite(document) if kind == "ivr-suite" else _examine_flow(document)
+
+
+def _examine_suite(document: Document) -> tuple[tuple[Finding, ...], str]:
+    from cordboard.ivr.suite import read_suite  # noqa: PLC0415  only where there is one
+
+    suite, findings = read_suite(document)
+    if suite is None:
+        return findings, ""
+    count = len(suite.cases)
+    return findings, f"suite {suite.name}, {count} call{'' if count == 1 else 's'}"
+
+
+def _examine_flow(document: Document) -> tuple[tuple[Finding, ...], str]:
+    """Findings of its form, and then of its topology."""
     flow, findings = read_flow(document)
     if flow is None:
         return findings, ""
@@ -42,11 +61,12 @@ def graph(document: Document, form: str) -> str:
     return forms[form](flow, _checked(flow))
 
 
-def schema(_kind: str) -> dict[str, Any]:
-    """The JSON Schema of a call flow."""
-    from cordboard.ivr.shape import json_schema  # noqa: PLC0415
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of a call flow or a suite."""
+    from cordboard.ivr import shape  # noqa: PLC0415
+    from cordboard.ivr.suite import shape as suite_shape  # noqa: PLC0415
 
-    return json_schema()
+    return suite_shape.json_schema() if kind == "ivr-suite" else shape.json_schema()
 
 
 def titles() -> Mapping[str, str]:
@@ -68,6 +88,49 @@ def diff(before: Path, after: Path, as_document: bool) -> int:
     else:
         print(in_words(found), end="")
     return 1 if found else 0
+
+
+def trace(file: Path, inputs: Sequence[str], variables: Sequence[str], as_document: bool) -> int:
+    """Makes one call and prints its way: 0 where it came to its end or the caller hung up, else 1.
+
+    Raises:
+        InvalidDocument: the file is no call flow whose calls could be made.
+        BadCall: an input is none.
+    """
+    from cordboard.ivr.trace import compile_flow, simulate  # noqa: PLC0415
+
+    made = simulate(compile_flow(load_flow(file)), [_input(text) for text in inputs], _variables(variables))
+    if as_document:
+        print(json.dumps(made.as_json(), ensure_ascii=False, indent=2))
+    else:
+        for entry in made.entries:
+            heard = f"  ← {entry.input}" if entry.input else ""
+            changed = f"  {json.dumps(dict(entry.after), ensure_ascii=False)}" if entry.changes else ""
+            print(f"{entry.timestamp_ms:>6} ms  {entry.node}{heard}{changed}")
+        print(f"{made.end.kind}: {made.end.message}" if made.end.message else str(made.end.kind))
+    return 0 if made.end.kind in {"completed", "hung_up"} else 1
+
+
+def _input(text: str) -> Input:
+    from cordboard.ivr.trace import HANGUP, NO_INPUT, NO_MATCH, digits, speech  # noqa: PLC0415
+
+    words = {"no_input": NO_INPUT, "no_match": NO_MATCH, "hangup": HANGUP}
+    return words.get(text) or (speech(text[4:]) if text.startswith("say:") else digits(text))
+
+
+def _variables(pairs: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE`: a JSON literal where it is a number or a truth value, else text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise BadCall(f"--var takes NAME=VALUE, and not {pair!r}")
+        try:
+            value = parse_json(text)
+        except InvalidJson:
+            value = text
+        found[name] = value if isinstance(value, bool | int | float) else text
+    return found
 
 
 def _checked(flow: Flow) -> tuple[Finding, ...]:

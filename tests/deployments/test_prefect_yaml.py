@@ -33,6 +33,7 @@ def test_nothing_in_the_parameters_looks_like_a_template(deployment: dict[str, A
 def test_a_person_can_read_what_it_does_and_it_starts_nothing_by_itself(deployment: dict[str, Any]) -> None:
     assert len(deployment["description"]) > 40
     assert all(schedule["active"] is False and schedule["slug"] for schedule in deployment.get("schedules", ()))
+    assert all(trigger["enabled"] is False for trigger in deployment.get("triggers", ()))
 
 
 def test_the_files_that_deployments_name_exist() -> None:

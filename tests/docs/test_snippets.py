@@ -8,6 +8,7 @@ import doctest
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from cordboard.chains.params import SECRET_VARIABLE
 from cordboard.chains.results import ActionResult, ActionStatus
 from cordboard.chains.shape import json_schema
 from cordboard.ivr.shape import ConnectionShape, FlowShape, LimitsShape, NodeShape, SuppressionShape
+from cordboard.ivr.suite.shape import CaseShape, ExpectShape, SuiteShape
 from cordboard.ivr.topology import RULES
 from cordboard.sandbox.debug_rules import DebugRules, ScriptedAnswer
 from cordboard.sandbox.definition import Client, DataAction, Definition, Failure, Lookup, RateLimit
@@ -91,6 +93,8 @@ def test_files_in_the_documentation_are_without_a_finding(
 ) -> None:
     if not re.search(r"(?m)^kind: ", block.text):
         return  # a part of another file, such as prefect.yaml
+    for example in (CHECKOUT / "examples").glob("*.yaml"):  # what a sample may name beside itself
+        shutil.copy(example, tmp_path)
     file = tmp_path / "sample.yaml"
     file.write_text(block.text)
     assert cli.main(["check", str(file)]) == 0
@@ -233,6 +237,7 @@ KEYS: dict[str, set[str]] = {
     | {name for part in (Fault, Hang, Drip, LateCommit, RateLimited) for name in part.model_fields},
     "write-a-call-flow.md": {*RULES, *keys_of_call_flow()},
     "register-a-call-flow.md": set(get_args(Status)),
+    "simulate.md": {*SuiteShape.model_fields, *CaseShape.model_fields, *ExpectShape.model_fields},
     "run-and-redrive.md": {*ActionResult(ActionStatus.FAILED, items={"failed": 1}).as_json()},
 }
 
