@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test lint bench up screenshot lock docs clean
+.PHONY: demo test lint bench bench-flows up screenshot lock docs clean
 
 demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
@@ -18,11 +18,15 @@ lint: $(STAMP)  ## style and types
 bench: $(STAMP)  ## ratios against plain asyncio, a naive flow and the physical limit
 	@$(BIN)/python -m bench.chain $(ARGS)
 
+bench-flows: $(STAMP)  ## call flows: checks against their size, simulations against a bare walk
+	@$(BIN)/python -m bench.topology
+	@$(BIN)/python -m bench.simulate
+
 up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
 	@$(BIN)/python -m deployments.up
 
 screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs Chromium)
-	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py
+	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py tests/cordboard/ivr/reports/test_page_in_a_browser.py
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
