@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps({"status": "invalid" if isinstance(error, Ours) else "error", "error": str(error)}))
         return _fail(error, error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; give the same command again to go on (a chain with the same --run-key)", INTERRUPTED)
+        return _fail("interrupted; give the same command again (a chain goes on with the same --run-key)", INTERRUPTED)
     except asyncio.CancelledError:
-        return _fail("terminated; give the same command again to go on (a chain with the same --run-key)", TERMINATED)
+        return _fail("terminated; give the same command again (a chain goes on with the same --run-key)", TERMINATED)
 
 
 def prepare_environment(*, verbose: bool) -> None:
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     drift.add_argument("files", metavar="FILE", nargs="+", help="call flow files, or patterns of them")
     drift.set_defaults(job=detect_drift)
 
-    simulation = jobs.add_parser("simulate-ivr", parents=[common, vendor], help="simulate the calls of a suite")
+    simulation = jobs.add_parser("simulate-ivr", parents=[common, vendor, limits], help="simulate the calls of a suite")
     simulation.add_argument("suite", metavar="SUITE", help="the suite's file")
     simulation.add_argument(
         "--engine", choices=("local", "vendor", "both"), default="local", help="who makes the calls"

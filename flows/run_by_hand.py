@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from cordboard.chains.model import load_chain
 from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.results import exit_code
-from cordboard.errors import BadCall, Theirs
+from cordboard.errors import NO_ACCESS, NOT_NOW, BadCall, Theirs
 from cordboard.findings import Finding, Severity, errors_in
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
@@ -85,15 +85,21 @@ def detect_drift(args: argparse.Namespace) -> int:
 
 def simulate_ivr(args: argparse.Namespace) -> int:
     """Simulates the calls of a suite and prints what was not as it must be."""
-    suite = load_suite(Path(args.suite))
+    load_suite(Path(args.suite))
     from flows.simulate_ivr import SimulateIvr  # noqa: PLC0415
     from flows.simulate_ivr import simulate_ivr as flow  # noqa: PLC0415
 
-    asked = _asked(SimulateIvr, suite=args.suite, engine=args.engine, report_dir=args.report_dir)
+    asked = _asked(
+        SimulateIvr, suite=args.suite, engine=args.engine, report_dir=args.report_dir, deadline_seconds=args.deadline
+    )
     document = _document_of(asyncio.run(_run(flow, asked, args.credentials, needs_login=args.engine != "local")))
     _show(document, print_simulation, as_json=args.json)
-    unreachable = document["cases"] and all(case["status"] == "error" for case in document["cases"])
-    return 0 if document["status"] == "passed" else 3 if unreachable and args.engine != "local" and suite.cases else 1
+    if document["status"] == "passed":
+        return 0
+    kinds = set(document["vendor_failures"])
+    if not kinds or any(case["status"] == "failed" for case in document["cases"]):
+        return 1
+    return 2 if kinds <= NO_ACCESS else 3 if kinds <= NOT_NOW | {"timeout", "lost_reply", "gateway_timeout"} else 1
 
 
 def deliver_webhooks(args: argparse.Namespace) -> int:
@@ -216,6 +222,8 @@ def print_simulation(document: dict[str, Any]) -> None:
             print("".join(f"  {sentence}\n" for sentence in case["mismatches"]), end="")
     passed = sum(case["status"] == "passed" for case in document["cases"])
     print(f"{document['suite']}: {passed} of {len(document['cases'])} calls passed")
+    for name in document["only_here"]:
+        print(f"  judged by our engine alone: {name}")
     for what, share in document["coverage"].items():
         print(f"  {what}: {share['taken']} of {share['total']} taken")
     for path in document["reports"]:

@@ -22,13 +22,14 @@ from blocks.cxone import CXoneCredentials
 from cordboard.errors import BadCall
 from cordboard.ivr.model import Flow
 from cordboard.ivr.reports import Report, as_document, to_markdown, write_reports
+from cordboard.ivr.reports.storing import opened
 from cordboard.ivr.suite import Suite, load_suite
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.vendors.transport import quiet_http_logs
 from tasks.flow_artifacts import artifact_key
-from tasks.process import beside_the_point
-from tasks.simulation import SLICE, Simulation, simulate_call, simulate_slice
+from tasks.process import beside_the_point, cancelled_by_sigterm
+from tasks.simulation import SLICE, Simulation, look_at_live, simulate_call, simulate_slice
 
 Engine = Literal["local", "vendor", "both"]
 PROGRESS_FROM = 20  # calls at the vendor, each of them two seconds
@@ -54,6 +55,14 @@ class SimulateIvr(BaseModel):
         title="Report folder",
         description="Where reports are written; left empty, `reports` below the home folder.",
         json_schema_extra={"position": 2},
+    )
+    deadline_seconds: float = Field(
+        default=28_800,
+        gt=0,
+        le=86_400,
+        title="Deadline (seconds)",
+        description="The vendor is asked for nothing after this long.",
+        json_schema_extra={"position": 3},
     )
 
 
@@ -83,17 +92,25 @@ async def simulate_ivr(simulation: SimulateIvr, credentials: CXoneCredentials | 
     settings, suite = Settings.from_env(os.environ), load_suite(Path(simulation.suite))
     if suite.flow is None and simulation.engine != "vendor":
         raise BadCall(f"{simulation.suite} names a flow at the vendor: simulate it with the engine `vendor`")
+    folder = Path(simulation.report_dir) if simulation.report_dir else settings.home / "reports"
+    with opened(folder):  # a folder that cannot be written is told before the first call
+        redactor, session = Redactor(), None
     async with AsyncExitStack() as stack:
-        session = None
+        await stack.enter_async_context(cancelled_by_sigterm())
         if simulation.engine != "local":
             login = credentials or CXoneCredentials.from_env(os.environ)
-            session = await stack.enter_async_context(login.get_client(settings, Redactor(), "debug"))
-        run = Simulation(suite, uuid.uuid4().hex, session)
-        if simulation.engine != "vendor":
-            await _locally(run)
-        if session is not None:
-            await _at_vendor(run, settings.in_flight)
-    return await _concluded(run, simulation, settings.home)
+            session = await stack.enter_async_context(login.get_client(settings, redactor, "debug"))
+        run = Simulation(suite, uuid.uuid4().hex, session, redactor, simulation.deadline_seconds)
+        try:
+            if simulation.engine != "vendor":
+                await _locally(run)
+            if session is not None:
+                await look_at_live(run)
+                await _at_vendor(run, settings.in_flight)
+        except asyncio.CancelledError:  # what has been made is not lost
+            await asyncio.shield(_concluded(run, simulation, folder))
+            raise
+    return await _concluded(run, simulation, folder)
 
 
 async def _locally(run: Simulation) -> None:
@@ -124,9 +141,9 @@ async def _at_vendor(run: Simulation, in_flight: int) -> None:
     await asyncio.gather(*(call(number) for number in range(len(cases))))
 
 
-async def _concluded(run: Simulation, simulation: SimulateIvr, home: Path) -> State[Any]:
+async def _concluded(run: Simulation, simulation: SimulateIvr, folder: Path) -> State[Any]:
     """Writes the reports, leaves the page in the UI, and says how the suite ended."""
-    results = run.results()
+    results = run.results(simulation.engine)
     report = Report(
         run.suite.name,
         run.suite.flow or Flow(run.suite.flow_id, "", (), ()),
@@ -135,12 +152,16 @@ async def _concluded(run: Simulation, simulation: SimulateIvr, home: Path) -> St
         results,
         run.coverage(results),
     )
-    folder = Path(simulation.report_dir) if simulation.report_dir else home / "reports"
-    document = as_document(report, [str(path) for path in write_reports(report, folder)])
     async with beside_the_point("the page of the run"):
         await acreate_markdown_artifact(
             to_markdown(report), key=f"{artifact_key(run.suite.name)}-simulation", description="What came of each call"
         )
+    paths: list[str] = []
+    async with beside_the_point("the reports"):
+        paths = [str(path) for path in write_reports(report, folder)]
+    document = as_document(report, paths)
+    document["vendor_failures"] = sorted(run.kinds)
+    document["only_here"] = {run.suite.cases[number].name: why for number, why in sorted(run.only_here.items())}
     _announce(run.suite, document)
     totals = report.totals
     message = f"{totals.passed} of {totals.all} calls passed"
