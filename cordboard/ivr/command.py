@@ -26,11 +26,18 @@ def examine(kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
 
 
 def _examine_suite(document: Document) -> tuple[tuple[Finding, ...], str]:
+    """Findings of its form, and then those for which no call of its flow could be made."""
     from cordboard.ivr.suite import read_suite  # noqa: PLC0415  only where there is one
+    from cordboard.ivr.trace import compile_flow  # noqa: PLC0415
 
     suite, findings = read_suite(document)
     if suite is None:
         return findings, ""
+    if suite.flow is not None:
+        try:
+            compile_flow(suite.flow)
+        except InvalidDocument as error:
+            findings = (*findings, *error.findings)
     count = len(suite.cases)
     return findings, f"suite {suite.name}, {count} call{'' if count == 1 else 's'}"
 
@@ -54,6 +61,8 @@ def graph(document: Document, form: str) -> str:
     """
     from cordboard.ivr.draw import to_dot, to_html, to_mermaid, to_svg  # noqa: PLC0415  not on the way of a check
 
+    if isinstance(document.value, dict) and document.value.get("kind") == "ivr-suite":
+        raise BadCall(f"{document.file} is a suite: draw the call flow that it names")
     flow, findings = read_flow(document)
     if flow is None or errors_in(findings):
         raise InvalidDocument(findings)
@@ -97,7 +106,7 @@ def trace(file: Path, inputs: Sequence[str], variables: Sequence[str], as_docume
         InvalidDocument: the file is no call flow whose calls could be made.
         BadCall: an input is none.
     """
-    from cordboard.ivr.trace import compile_flow, simulate  # noqa: PLC0415
+    from cordboard.ivr.trace import compile_flow, simulate, visible  # noqa: PLC0415
 
     made = simulate(compile_flow(load_flow(file)), [_input(text) for text in inputs], _variables(variables))
     if as_document:
@@ -106,8 +115,10 @@ def trace(file: Path, inputs: Sequence[str], variables: Sequence[str], as_docume
         for entry in made.entries:
             heard = f"  ← {entry.input}" if entry.input else ""
             changed = f"  {json.dumps(dict(entry.after), ensure_ascii=False)}" if entry.changes else ""
-            print(f"{entry.timestamp_ms:>6} ms  {entry.node}{heard}{changed}")
-        print(f"{made.end.kind}: {made.end.message}" if made.end.message else str(made.end.kind))
+            print(visible(f"{entry.timestamp_ms:>6} ms  {entry.node}{heard}{changed}"))
+        print(visible(f"{made.end.kind}: {made.end.message}" if made.end.message else str(made.end.kind)))
+        if made.unused:
+            print(visible(f"not asked for: {', '.join(map(_written, made.unused))}"))
     return 0 if made.end.kind in {"completed", "hung_up"} else 1
 
 
@@ -116,6 +127,11 @@ def _input(text: str) -> Input:
 
     words = {"no_input": NO_INPUT, "no_match": NO_MATCH, "hangup": HANGUP}
     return words.get(text) or (speech(text[4:]) if text.startswith("say:") else digits(text))
+
+
+def _written(given: Input) -> str:
+    """The opposite of `_input`."""
+    return f"say:{given.text}" if given.kind == "speech" else given.text or given.kind
 
 
 def _variables(pairs: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,8 @@
 
 A fragment is laid under the case: objects are merged field by field, and what the case says itself wins. A placeholder
 that is the whole text becomes the value of its column, whatever that is; inside a text it becomes text. Nothing else is
-computed. A call that ends by a fault of the flow fails its case, unless the case expects that `end`.
+computed. A call that ends by a fault of the flow, or because nobody says what the caller does next (`then: stop`),
+fails its case, unless the case expects that `end`.
 """
 
 from cordboard.ivr.suite.coverage import Coverage, Covered, Tally, coverage

@@ -10,6 +10,7 @@ from typing import Any
 from cordboard.findings import Finding
 from cordboard.ivr.suite.faults import Location, fault, unknown
 from cordboard.ivr.suite.shape import PLACEHOLDER
+from cordboard.ivr.topology.fault import quoted
 from cordboard.outline import join_path
 
 _PLACEHOLDER = re.compile(PLACEHOLDER)
@@ -33,15 +34,18 @@ class Written:
         value: as `CaseShape` reads it.
         layers: where its parts stand, from the lowest to the case itself.
         row: the path of its row in a table; empty where there is none.
+        filled: what the layers say, once the row is filled in.
     """
 
     value: Mapping[str, Any]
     layers: tuple[Layer, ...]
     row: str = ""
+    filled: tuple[Mapping[str, Any], ...] = ()
 
     def path(self, place: Location) -> str:
         """Where in the document a part of the case stands; what is filled in stands in the row."""
-        for layer in reversed(self.layers):
+        layers = [layer for layer, filled in zip(self.layers, self.filled, strict=True) if _stands_in(filled, place)]
+        for layer in reversed(layers or self.layers):
             found = written_at(layer.value, place)
             if found is not None:
                 return self.row if self.row and _is_filled_in(found) else joined(layer.path, place)
@@ -58,12 +62,9 @@ def layered(case: Mapping[str, Any], path: str, fragments: Mapping[str, Any]) ->
 
 def expanded(layers: tuple[Layer, ...]) -> Iterator[Written | Finding]:
     """The plain cases that come of a case, and what is wrong with placeholders and rows."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged = _merged(merged, layer.value)
-    whole, case = Written(merged, layers), layers[-1]
+    case = layers[-1]
     if "each" not in case.value:
-        yield from _filled_in(whole, None, "")
+        yield from _filled_in(layers, None, "")
         return
     rows = case.value["each"]
     if not isinstance(rows, list) or not rows:
@@ -72,22 +73,32 @@ def expanded(layers: tuple[Layer, ...]) -> Iterator[Written | Finding]:
     for number, row in enumerate(rows if isinstance(rows, list) else ()):
         path = f"{case.path}.each[{number}]"
         if isinstance(row, Mapping) and row:
-            yield from _filled_in(whole, row, path)
+            yield from _filled_in(layers, row, path)
         else:
             yield fault("shape", "must be an object with at least one column", path)
 
 
-def _filled_in(whole: Written, row: Mapping[str, Any] | None, path: str) -> Iterator[Written | Finding]:
-    """The case with one row filled in, or why that cannot be done."""
-    filling = _Filling(whole, row)
-    value = filling.fill({field: item for field, item in whole.value.items() if field != "each"})
-    if filling.faults:
-        yield from filling.faults
+def _filled_in(layers: tuple[Layer, ...], row: Mapping[str, Any] | None, path: str) -> Iterator[Written | Finding]:
+    """The case with one row filled in, or why that cannot be done.
+
+    Every layer is filled in by itself, the uppermost first: an object that comes of a placeholder is merged as well.
+    """
+    filled: list[Mapping[str, Any]] = []
+    faults: list[Finding] = []
+    for layer in reversed(layers):
+        filling = _Filling(layer, row, filled)
+        filled.insert(0, filling.fill())
+        faults += filling.faults
+    if faults:
+        yield from faults
         return
-    name = whole.value.get("name")
+    value: dict[str, Any] = {}
+    for part in filled:
+        value = _merged(value, part)
+    name = layers[-1].value.get("name")
     if row is not None and isinstance(name, str) and value["name"] == name:
         value["name"] = f"{name} [{_as_text(row.get('name', next(iter(row.values()))))}]"
-    yield Written(value, whole.layers, path)
+    yield Written(value, layers, path, tuple(filled))
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,30 +112,38 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 class _Filling:
-    """Fills the columns of one row into a case."""
+    """Fills the columns of one row into a layer; what the layers above replace may say anything."""
 
-    def __init__(self, case: Written, row: Mapping[str, Any] | None) -> None:
-        self._case, self._row = case, row
+    def __init__(self, layer: Layer, row: Mapping[str, Any] | None, above: Sequence[Mapping[str, Any]]) -> None:
+        self._layer, self._row, self._above = layer, row, tuple(above)
         self.faults: list[Finding] = []
 
-    def fill(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The case, filled in."""
-        return {name: self._value(item, (name,)) for name, item in value.items()}
+    def fill(self) -> dict[str, Any]:
+        """The layer, filled in."""
+        return {name: self._value(item, (name,)) for name, item in self._layer.value.items() if name != "each"}
 
     def _value(self, value: Any, place: Location) -> Any:
         if isinstance(value, str):
-            return self._text(value, place) if "{{" in value else value
+            filled = "{{" in value and not any(_is_replaced(above, place) for above in self._above)
+            return self._text(value, place) if filled else value
         if isinstance(value, list):
             return [self._value(item, (*place, number)) for number, item in enumerate(value)]
         if isinstance(value, Mapping):
-            return {name: self._value(item, (*place, name)) for name, item in value.items()}
+            return {self._key(name, place): self._value(item, (*place, name)) for name, item in value.items()}
         return value
+
+    def _key(self, name: str, place: Location) -> str:
+        if "{{" in name and not any(_is_replaced(above, place) for above in self._above):
+            message = f"the key {quoted(name)} is not filled in"
+            hint = "Only values are; fill in the whole object: `variables: '{{ each.variables }}'`."
+            self.faults.append(fault("placeholder", message, joined(self._layer.path, (*place, name)), hint))
+        return name
 
     def _text(self, text: str, place: Location) -> Any:
         for opening in _OPENING.findall(text):
             if not _PLACEHOLDER.fullmatch(opening):
                 self.faults.append(
-                    fault("placeholder", f"`{opening[:64]}` is not filled in", self._case.path(place), _HINT)
+                    fault("placeholder", f"`{opening[:64]}` is not filled in", joined(self._layer.path, place), _HINT)
                 )
                 return text
         if _PLACEHOLDER.fullmatch(text):
@@ -135,9 +154,10 @@ class _Filling:
         name = placeholder.strip("{} ").removeprefix("each.")
         if self._row is None:
             message = f"`{placeholder}` stands for a column, and the case has no table"
-            self.faults.append(fault("placeholder", message, self._case.path(place), "Add `each`, a list of rows."))
+            hint = "Add `each`, a list of rows."
+            self.faults.append(fault("placeholder", message, joined(self._layer.path, place), hint))
         elif name not in self._row:
-            self.faults.append(unknown("column", name, list(self._row), self._case.path(place)))
+            self.faults.append(unknown("column", name, list(self._row), joined(self._layer.path, place)))
         else:
             return self._row[name]
         return placeholder
@@ -158,6 +178,26 @@ def written_at(value: Any, place: Sequence[int | str]) -> Any:
             return None
         value = value[step]
     return value
+
+
+def _is_replaced(above: Any, place: Location) -> bool:
+    """Whether a layer above says something else instead of what stands at a place."""
+    for step in place:
+        if not isinstance(above, Mapping):
+            return True
+        if step not in above:
+            return False
+        above = above[step]
+    return not isinstance(above, Mapping)
+
+
+def _stands_in(value: Any, place: Location) -> bool:
+    for step in place:
+        inside = isinstance(value, Mapping) and step in value
+        if not inside and not (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            return False
+        value = value[step]
+    return True
 
 
 def _is_filled_in(value: Any) -> bool:

@@ -45,7 +45,7 @@ def _end(expect: Expectation, trace: Trace) -> Iterator[str]:
     end = trace.end
     if expect.end is not None and expect.end != end.kind:
         yield f"end: {end.kind}, expected {expect.end}: {end.message}"
-    elif expect.end is None and end.faulty:
+    elif expect.end is None and (end.faulty or end.kind == "input_missing"):
         yield f"end: {end.kind} at step {len(trace.path)}: {end.message}"
     if expect.exit is not None and expect.exit != trace.exit:
         got = quoted(trace.exit) if trace.exit is not None else f"none ({end.message})"

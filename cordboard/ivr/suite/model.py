@@ -24,7 +24,7 @@ class Expectation:
         prompts: parts of what is heard, in order.
         inputs: how many inputs are taken.
         duration_max: milliseconds that it takes at the most.
-        end: how it ends; where nothing is said, not by a fault of the flow.
+        end: how it ends; where nothing is said, neither by a fault of the flow nor for want of an input.
     """
 
     path: tuple[str, ...] | None = None
@@ -69,7 +69,7 @@ class Suite:
     """A suite of calls without faults.
 
     Attributes:
-        name: for people.
+        name: for people; that of the file, without its ending, where the suite has none.
         flow_id: the flow's id at the vendor.
         flow: the call flow, where the suite names its file.
         cases: in the order of the file; names are unique.

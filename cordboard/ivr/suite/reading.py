@@ -18,7 +18,7 @@ from cordboard.ivr.suite.expanding import Written, expanded, joined, layered
 from cordboard.ivr.suite.faults import MAX_FINDINGS, fault, shape_faults, unknown, warning
 from cordboard.ivr.suite.making import case_of
 from cordboard.ivr.suite.model import Case, Suite
-from cordboard.ivr.suite.names import repeated_names, unknown_nodes
+from cordboard.ivr.suite.names import own_names, repeated_names, unknown_nodes
 from cordboard.ivr.suite.shape import FRAGMENT_FIELDS, CaseShape, SuiteShape
 from cordboard.outline import join_path
 
@@ -76,10 +76,11 @@ class _Reader:
         fragments = value.get("fragments")
         cases = tuple(self._cases(value, fragments if isinstance(fragments, dict) else {}))
         self._note(repeated_names(cases))
+        self._note(own_names(cases))
         if flow is not None:
             self._note(unknown_nodes(cases, flow))
         return Suite(
-            name=str(value.get("name", "")),
+            name=str(value.get("name") or Path(self._document.file).stem),
             flow_id=flow.id if flow is not None else str(value.get("flow", "")),
             cases=tuple(case for _, case in cases),
             flow=flow,

@@ -49,6 +49,10 @@ class SpeechShape(_Part):
 Element = Annotated[str, AfterValidator(_keys_or_word)] | SpeechShape
 Digits = Annotated[str, AfterValidator(_pressable)]
 Nodes = Annotated[list[str], _or_filled_in({"type": "array", "items": {"type": "string"}})]
+Texts = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    _or_filled_in({"type": "array", "items": {"type": "string", "minLength": 1}}),
+]
 Count = Annotated[int, Field(ge=0), _or_filled_in({"type": "integer", "minimum": 0})]
 Values = Annotated[dict[str, JsonValue], _or_filled_in({"type": "object"})]
 _ELEMENT_SCHEMA = {
@@ -62,6 +66,9 @@ class DurationShape(_Part):
     max: Count = Field(description="Milliseconds; virtual ones with the local engine.")
 
 
+_END = "How the call ends; by default not by a fault of the flow, nor for want of an input."
+
+
 class ExpectShape(_Part):
     """What a call must be like; what is left out does not matter."""
 
@@ -71,10 +78,10 @@ class ExpectShape(_Part):
     variables: Values = Field(default_factory=dict, description="Values that some variables have in the end.")
     visited: Nodes = Field(default_factory=list, description="Nodes that the call gets to, in any order.")
     never: Nodes = Field(default_factory=list, description="Nodes that the call must not get to.")
-    prompts: Nodes = Field(default_factory=list, description="Parts of what is heard, in order.")
+    prompts: Texts = Field(default_factory=list, description="Parts of what is heard, in order.")
     inputs: Count | None = Field(default=None, description="How many inputs nodes take.")
     duration: DurationShape | None = None
-    end: EndKind | None = Field(default=None, description="How the call ends; by default not by a fault of the flow.")
+    end: EndKind | None = Field(default=None, description=_END)
 
 
 class CaseShape(_Part):
@@ -90,7 +97,7 @@ class CaseShape(_Part):
     )
     speech: str = Field(default="", description="What is said, where nothing is pressed.")
     variables: Values = Field(default_factory=dict, description="Values when the call begins.")
-    mocks: dict[str, list[Values]] = Field(
+    mocks: dict[str, Annotated[list[Values], Field(min_length=1)]] = Field(
         default_factory=dict, description="What actions return: for each node the first time, the second time, …"
     )
     then: Then = Field(default="silence", description="What the caller does after the last input.")
@@ -106,7 +113,7 @@ class SuiteShape(_Part):
     """A suite of calls."""
 
     kind: Literal["ivr-suite"]
-    name: str = Field(default="", max_length=256, description="For people.")
+    name: str = Field(default="", max_length=256, description="For people; else the file's, without its ending.")
     flow: str = Field(min_length=1, description="The flow's file, seen from this one, or its id at the vendor.")
     fragments: dict[str, dict[str, JsonValue]] = Field(
         default_factory=dict, description="Parts of cases under names, for cases that `use` them."

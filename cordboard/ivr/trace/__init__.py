@@ -33,7 +33,7 @@ What a node hears is gone when it is left: only what is `set`, or what an action
 """
 
 from cordboard.ivr.trace.compiling import compile_flow
-from cordboard.ivr.trace.ending import End, EndKind
+from cordboard.ivr.trace.ending import End, EndKind, visible
 from cordboard.ivr.trace.inputs import HANGUP, NO_INPUT, NO_MATCH, Input, digits, input_of, keys, speech
 from cordboard.ivr.trace.loops import Loop, find_loop, loops_in
 from cordboard.ivr.trace.program import Branch, Program, Station
@@ -70,5 +70,6 @@ __all__ = [
     "simulate",
     "speech",
     "step",
+    "visible",
     "waits",
 ]

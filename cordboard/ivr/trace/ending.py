@@ -48,6 +48,13 @@ class End:
         return STATUS[self.kind] == "Error"
 
 
+def visible(text: str) -> str:
+    """A text in one line that cannot steer a terminal: what is not to be seen shows as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 @lru_cache(maxsize=4096)
 def completed(node: str) -> End:
     """At a node that ends calls."""

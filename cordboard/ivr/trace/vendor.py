@@ -1,4 +1,7 @@
-"""The vendor's reply to a simulation, in our form. Whatever is missing or odd in it is left out, never guessed."""
+"""The vendor's reply to a simulation, in our form.
+
+Whatever is missing or odd in it is left out, never guessed; a reply that says two things of one call is a fault.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from cordboard.ivr.conditions import CallerInput
 from cordboard.ivr.conditions.keypad import can_be_pressed
 from cordboard.ivr.topology.fault import quoted
 from cordboard.ivr.trace.counting import UNBOUNDED
-from cordboard.ivr.trace.ending import End, completed, going_round, hung_up
+from cordboard.ivr.trace.ending import End, completed, going_round, hung_up, visible
 from cordboard.ivr.trace.inputs import Input, heard
 from cordboard.ivr.trace.loops import Loop, loops_in
 from cordboard.ivr.trace.program import Branch, Program, Station
@@ -20,6 +23,8 @@ from cordboard.ivr.trace.trace import Entry, Told, Trace
 
 _FAILED = frozenset({"error", "failed", "exception"})
 _GONE = frozenset({"disconnected", "hungup", "abandoned"})
+#: How a last step is done with; the vendor's own example says `Completed`.
+_DONE = frozenset({"", "completed", "complete", "success", "successful", "succeeded", "ok", "exited"})
 _NOTHING = frozenset({"", "no_input", "no_match"})
 
 
@@ -39,7 +44,7 @@ def from_vendor(
     path = tuple(name for name in _list(body.get("path")) if isinstance(name, str)) or tuple(
         entry.node for entry in entries
     )
-    fault = _fault(entries, path, failed)
+    fault = _fault(entries, path, failed) or _contradiction(body, path, entries) or _odd_status(entries)
     exit_node = _exit(body, path, program) if fault is None else None
     loops = _loops(path, entries, program, inputs) if exit_node is None and fault is None else ()
     return Trace(
@@ -74,7 +79,7 @@ def _entries(body: Mapping[str, Any]) -> Iterator[Entry]:
             target=value["target"] if isinstance(value.get("target"), str) else None,
             before=before,
             after=known,
-            status=_text(value.get("status")),
+            status=_stated(value.get("status")),
             exception=_exception(value.get("exception")),
         )
 
@@ -82,14 +87,19 @@ def _entries(body: Mapping[str, Any]) -> Iterator[Entry]:
 def _exception(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("message") or ", ".join(f"{name}: {item}" for name, item in value.items())
-    return "" if value is None else str(value)
+    return _stated(value)
+
+
+def _stated(value: Any) -> str:
+    """What is stated, as text; null and false state nothing."""
+    return "" if value is None or value is False else str(value)
 
 
 def _fault(entries: Sequence[Entry], path: Sequence[str], failed: bool) -> End | None:
     """How a call ended with which the vendor could not go on."""
     for entry in entries:
         if entry.exception or entry.status.lower() in _FAILED:
-            reason = entry.exception or f"the vendor could not go on at {quoted(entry.node)}"
+            reason = visible(entry.exception) or f"the vendor could not go on at {quoted(entry.node)}"
             return End("error", entry.node, reason)
     if not failed and path:
         return None
@@ -98,10 +108,39 @@ def _fault(entries: Sequence[Entry], path: Sequence[str], failed: bool) -> End |
     return End("error", node, what)
 
 
+def _contradiction(body: Mapping[str, Any], path: Sequence[str], entries: Sequence[Entry]) -> End | None:
+    """Why a reply that passes for a call cannot be believed; nobody knows which of its parts is right."""
+    reason = next(_contradictions(body, path, entries), None)
+    return None if reason is None else End("error", path[-1], f"the reply contradicts itself: {reason}")
+
+
+def _contradictions(body: Mapping[str, Any], path: Sequence[str], entries: Sequence[Entry]) -> Iterator[str]:
+    status, error, stated = _stated(body.get("status")), _exception(body.get("error")), body.get("exitNode")
+    if error:
+        yield f"it is a simulated call, and has the error `{visible(error)}`"
+    if status.lower() in _FAILED:
+        yield f"it is a simulated call, and has the status `{visible(status)}`"
+    if isinstance(stated, str) and stated and stated != path[-1]:
+        yield f"its exit is {quoted(stated)}, and its path ends at {quoted(path[-1])}"
+    for step, (name, entry) in enumerate(zip(path, entries, strict=False), 1):
+        if name != entry.node:
+            yield f"step {step} is {quoted(name)} in its path, and {quoted(entry.node)} in its trace"
+    if entries and len(entries) != len(path):
+        yield f"its path has {len(path)} steps, and its trace {len(entries)}"
+
+
+def _odd_status(entries: Sequence[Entry]) -> End | None:
+    """A call is only taken for one that went well if the vendor says so in words that are known."""
+    status = entries[-1].status if entries else ""
+    if status.lower() in _DONE | _GONE:
+        return None
+    node = entries[-1].node
+    return End("error", node, f"the vendor ends the call at {quoted(node)} with the status `{visible(status)}`")
+
+
 def _exit(body: Mapping[str, Any], path: Sequence[str], program: Program | None) -> str | None:
-    stated = body.get("exitNode")
-    if isinstance(stated, str) and stated:
-        return stated
+    if "exitNode" in body:
+        return _text(body["exitNode"]) or None
     station = None if program is None else _station(program, path[-1])
     return path[-1] if station is not None and station.ends else None
 
@@ -141,7 +180,10 @@ def _states(entries: Sequence[Entry], inputs: Sequence[Input]) -> Iterator[Hasha
 
 
 def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry]) -> Iterator[int]:
-    """The numbers of the transitions that were taken; of several between two nodes the one that fits."""
+    """The numbers of the transitions that were taken; of several between two nodes the one that fits, if that is known.
+
+    A node that asked, and of which the trace does not say what it heard, could have taken any of them.
+    """
     visits: Counter[str] = Counter()
     for number, (name, following) in enumerate(pairwise(path)):
         visits[name] += 1
@@ -150,14 +192,16 @@ def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry]) -> I
             continue
         ways = [branch for branch in station.branches if branch.target == target]
         entry = entries[number] if len(ways) > 1 and len(entries) == len(path) else None
-        fitting = None if entry is None else _fitting(station, entry, visits[name])
-        if ways:
-            yield (fitting if fitting is not None and fitting in ways else ways[0]).edge
+        taken = ways[0] if len(ways) == 1 else None if entry is None else _fitting(station, entry, visits[name])
+        if taken is not None and taken in ways:
+            yield taken.edge
 
 
 def _fitting(station: Station, entry: Entry, visits: int) -> Branch | None:
     if station.gives_up_at(visits):
         return station.gives_up
+    if station.asks and not entry.input:
+        return None
     return station.way(_key(entry.input), visits, entry.after)
 
 

@@ -222,3 +222,51 @@ def test_a_large_table_is_read(loaded) -> None:
     rows = "\n".join(f"  - {{digits: '{number:05}'}}" for number in range(10_000))
     suite = loaded(f"cases:\n- name: a\n  dtmf: '{{{{ each.digits }}}}'\n  each:\n{rows}")
     assert (len(suite.cases), suite.cases[-1].name) == (10_000, "a [09999]")
+
+
+def test_a_fragment_s_object_stays_where_the_case_fills_one_in(loaded) -> None:
+    suite = loaded(
+        "fragments:\n"
+        "  ends: {expect: {exit: node_end, never: [node_sorry], inputs: 9}}\n"
+        "cases: [{name: a, use: [ends], each: [{e: {inputs: 1}}], expect: '{{ each.e }}'}]"
+    )
+    expect = suite.cases[0].expect
+    assert (expect.exit, expect.never, expect.inputs) == ("node_end", ("node_sorry",), 1)
+
+
+def test_a_fragment_s_placeholder_that_the_case_replaces_needs_no_table(loaded) -> None:
+    suite = loaded("fragments: {f: {dtmf: '{{ each.digit }}'}}\ncases: [{name: a, use: [f], dtmf: '2'}]")
+    assert suite.cases[0].inputs == (digits("2"),)
+
+
+def test_a_fault_of_a_fragment_is_not_said_of_the_row_above_it(faults) -> None:
+    (found,) = faults(
+        "fragments: {f: {expect: {exit: node_x}}}\n"
+        "cases: [{name: a, use: [f], each: [{e: {inputs: 1}}], expect: '{{ each.e }}'}]"
+    )
+    assert (found.rule, found.path) == ("suite/unknown-node", "fragments.f.expect.exit")
+
+
+@pytest.mark.parametrize(
+    ("case", "rule", "path"),
+    [
+        ("each: [{v: x}], variables: {'{{ each.v }}': true}", "placeholder", "variables.{{ each.v }}"),
+        ("variables: {dtmf: '1'}", "own-name", "variables.dtmf"),
+        ("variables: {speech: x}", "own-name", "variables.speech"),
+        ("variables: {no_input: true}", "own-name", "variables.no_input"),
+        ("variables: {no_match: true}", "own-name", "variables.no_match"),
+        ("expect: {variables: {visits: null}}", "own-name", "expect.variables.visits"),
+        ("mocks: {node_sales: [{visits: 1}]}", "own-name", "mocks.node_sales[0].visits"),
+        ("mocks: {node_sales: []}", "shape", "mocks.node_sales"),
+        ("expect: {prompts: ['']}", "shape", "expect.prompts[0]"),
+    ],
+)
+def test_what_would_say_nothing_is_a_fault(faults, case: str, rule: str, path: str) -> None:
+    assert [(finding.rule, finding.path) for finding in faults(f"cases: [{{name: a, {case}}}]")] == [
+        (f"suite/{rule}", f"cases[0].{path}")
+    ]
+
+
+def test_a_suite_without_a_name_is_called_after_its_file(loaded) -> None:
+    assert loaded("cases: [{name: a}]").name == "suite"
+    assert loaded("name: nights\ncases: [{name: a}]").name == "nights"

@@ -185,3 +185,10 @@ def test_a_vendor_s_calls_are_covered_like_ours(loaded) -> None:
     ours = [simulate(program, [digits(pressed)]) for pressed in ("1", "72", "777")]
     theirs = [from_vendor(trace.as_json(), program) for trace in ours]
     assert coverage(program, theirs) == coverage(program, ours)
+
+
+def test_a_call_of_which_nobody_says_how_it_goes_on_fails_unless_that_is_expected(mismatches) -> None:
+    assert mismatches("", then="stop") == (
+        "end: input_missing at step 2: `node_menu` asks the caller, and no input is left",
+    )
+    assert mismatches("", then="stop", end="input_missing") == ()

@@ -135,3 +135,51 @@ def test_no_reply_is_too_odd(reply: Any, failed: bool) -> None:
     trace = from_vendor(reply, failed=failed)
     assert trace.end.message
     assert trace.as_json()["path"] == list(trace.path)
+
+
+def test_an_exit_that_is_stated_to_be_none_is_none(compiled) -> None:
+    reply = {"path": ["start", "menu", "end"], "exitNode": None}
+    assert from_vendor(reply, compiled(MENU)).end.kind == "no_way_out"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"exitNode": "node_menu_1"}, "its exit is `node_menu_1`, and its path ends at `node_exit`"),
+        ({"path": ["node_x", *REPLY["path"][1:]]}, "step 1 is `node_x` in its path, and `node_start` in its trace"),
+        ({"trace": REPLY["trace"][:3]}, "its path has 4 steps, and its trace 3"),
+        ({"status": "Error"}, "it is a simulated call, and has the status `Error`"),
+        ({"error": {"message": "out of\nmemory"}}, "it is a simulated call, and has the error `out of\\nmemory`"),
+    ],
+    ids=["exit", "step", "length", "status", "error"],
+)
+def test_a_reply_that_says_two_things_of_one_call_is_an_error(changed: Any, said: str) -> None:
+    end = from_vendor({**REPLY, **changed}).end
+    assert (end.kind, end.message) == ("error", f"the reply contradicts itself: {said}")
+
+
+@pytest.mark.parametrize("status", ["", "COMPLETED", "Success", "ok", "Exited"])
+def test_a_call_may_be_done_in_several_words(status: str) -> None:
+    assert from_vendor({"trace": [{"nodeId": "a", "status": status}], "exitNode": "a"}).exit == "a"
+
+
+def test_a_last_status_that_is_not_known_is_an_error_that_names_it() -> None:
+    end = from_vendor({"trace": [{"nodeId": "a", "status": "Time\x1bout"}], "exitNode": "a"}).end
+    assert (end.kind, end.message) == ("error", "the vendor ends the call at `a` with the status `Time\\x1bout`")
+
+
+@pytest.mark.parametrize("nothing", [False, None, ""])
+def test_an_exception_that_says_nothing_is_none(nothing: Any) -> None:
+    assert from_vendor({"trace": [{"nodeId": "a", "exception": nothing}], "exitNode": "a"}).exit == "a"
+
+
+def test_what_a_vendor_says_cannot_steer_a_terminal() -> None:
+    assert from_vendor({"trace": [{"nodeId": "a", "exception": "no\x1b[2J\r way"}]}).end.message == "no\\x1b[2J\\r way"
+
+
+@pytest.mark.parametrize("entry", [{}, {"input": ""}], ids=["no input", "an empty one"])
+def test_of_two_ways_to_one_node_none_is_counted_where_nobody_knows_which(compiled, entry: Any) -> None:
+    program = compiled("start -> menu\nmenu -> end: dtmf == '1'\nmenu -> end: default")
+    steps = [{"nodeId": "start"}, {"nodeId": "menu", **entry}, {"nodeId": "end"}]
+    assert from_vendor({"trace": steps}, program).edges == (0,)
+    assert from_vendor({"path": ["start", "menu", "end"]}, program).edges == (0,)
