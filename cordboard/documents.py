@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,20 @@ import yaml
 from cordboard.errors import InvalidDocument, InvalidJson
 from cordboard.findings import Finding
 from cordboard.jsontext import parse_json
-from cordboard.outline import MAX_DEPTH, MAX_NODES, Outline, join_path
+from cordboard.outline import MAX_DEPTH, MAX_JSON_NODES, MAX_NODES, Outline, join_path
 
-__all__ = ["MAX_BYTES", "Document", "join_path", "parse_document", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_JSON_BYTES", "Document", "join_path", "parse_document", "read_document"]
 
 MAX_BYTES = 2 * 1024 * 1024
+MAX_JSON_BYTES = 16 * 1024 * 1024
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LITERALS: Mapping[str, Any] = {"": None, "null": None, "true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s,:\[\]{}"]+')
+#: Possessive, so that a text of megabytes needs no memory of the ways back.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]+')
+#: Of anything that claims to be JSON: an open quote takes all the rest, so that it is looked through only once.
+_JSON_VALUE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[^\s,:\[\]{}"]+')
 _LAST_STEP = re.compile(r"(?:^|\.)[^.\[\]]*$|\[\d+\]$")
 
 
@@ -62,13 +67,14 @@ def read_document(path: Path) -> Document:
     Raises:
         InvalidDocument: the file cannot be read, or `parse_document` refuses it.
     """
+    json = path.suffix.lower() == ".json"
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(_most_bytes(json) + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _refusal("unreadable", f"cannot be read: {reason}", str(path), None) from None
-    return parse_document(data, str(path), json=path.suffix.lower() == ".json")
+    return parse_document(data, str(path), json=json)
 
 
 def parse_document(text: str | bytes, file: str, *, json: bool = False) -> Document:
@@ -82,8 +88,8 @@ def parse_document(text: str | bytes, file: str, *, json: bool = False) -> Docum
     Raises:
         InvalidDocument: with every fault that could be seen, each with its line.
     """
-    content = _decode(text, file)
-    outline = Outline(file)
+    content = _decode(text, file, _most_bytes(json))
+    outline = Outline(file, MAX_JSON_NODES if json else MAX_NODES)
     if json:
         _check_json(content, file)
     for token in _json_events(content) if json else _yaml_events(content, outline):
@@ -93,9 +99,13 @@ def parse_document(text: str | bytes, file: str, *, json: bool = False) -> Docum
     return Document(file, outline.value, outline.lines)
 
 
-def _decode(text: str | bytes, file: str) -> str:
-    if len(text) > MAX_BYTES:
-        raise _refusal("size", f"is larger than {MAX_BYTES} bytes", file, None)
+def _most_bytes(json: bool) -> int:
+    return MAX_JSON_BYTES if json else MAX_BYTES
+
+
+def _decode(text: str | bytes, file: str, most: int) -> str:
+    if len(text) > most:
+        raise _refusal("size", f"is larger than {most} bytes", file, None)
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
         return data.decode("utf-8-sig")
@@ -169,13 +179,20 @@ def _yaml_problem(error: yaml.YAMLError, text: str) -> tuple[str, int]:
 
 
 def _check_json(text: str, file: str) -> None:
-    if sum(map(text.count, ",[{")) > 4 * MAX_NODES:
-        raise _refusal("size", f"holds more than {MAX_NODES} values", file, None)  # before millions of objects exist
+    if _holds_too_much(text):
+        raise _refusal("size", f"holds more than {MAX_JSON_NODES} values", file, None)
     try:
-        parse_json(text, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        parse_json(text, max_bytes=MAX_JSON_BYTES, max_depth=MAX_DEPTH)
     except InvalidJson as error:
         place = re.search(r"line (\d+) column", str(error))
         raise _refusal("syntax", str(error), file, int(place[1]) if place else None) from None
+
+
+def _holds_too_much(text: str) -> bool:
+    """Whether there are too many values, keys among them; known before the first of millions of objects exists."""
+    if sum(map(text.count, ",:[{")) < MAX_JSON_NODES:
+        return False
+    return sum(1 for _ in islice(_JSON_VALUE.finditer(text), MAX_JSON_NODES + 1)) > MAX_JSON_NODES
 
 
 def _json_events(text: str) -> Iterator[_Event]:

@@ -11,6 +11,7 @@ from cordboard.findings import Finding
 
 MAX_DEPTH = 50
 MAX_NODES = 50_000
+MAX_JSON_NODES = 500_000  # programs write JSON, and they write long suites
 MAX_FAULTS = 100
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -33,9 +34,10 @@ class _Frame:
 
 @dataclass(slots=True)
 class Outline:
-    """Builds the value and the map of lines from events, without recursion."""
+    """Builds the value and the map of lines from events, without recursion; `most` is how many values it takes."""
 
     file: str
+    most: int = MAX_NODES
     value: Any = None
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[Finding] = field(default_factory=list)
@@ -48,8 +50,8 @@ class Outline:
             self.stack.pop()
             return
         self.nodes += 1
-        if self.nodes > MAX_NODES:
-            self.stop("size", f"holds more than {MAX_NODES} values", line)
+        if self.nodes > self.most:
+            self.stop("size", f"holds more than {self.most} values", line)
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.container, dict) and frame.key is None:
             self._take_key(frame, kind, text, line)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cordboard.documents import MAX_BYTES, parse_document, read_document
+from cordboard.documents import MAX_BYTES, MAX_JSON_BYTES, parse_document, read_document
 from cordboard.errors import InvalidDocument
 from cordboard.jsontext import dump_json
-from cordboard.outline import MAX_NODES, UNPRINTABLE, join_path
+from cordboard.outline import MAX_JSON_NODES, MAX_NODES, UNPRINTABLE, join_path
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -35,6 +35,9 @@ HOSTILE: dict[str, str | bytes] = {
     "many duplicate keys": "a: 1\n" * 100_000,
     "many documents": "--- a\n" * 100_000,
     "large": b"x" * (MAX_BYTES + 1),
+    "large for JSON": b"x" * (MAX_JSON_BYTES + 1),
+    "many small objects": "[" + '{"a":1},' * 400_000 + "0]",
+    "many escaped quotes": '["' + '\\"' * 4_000_000,
     "long number": "a: " + "9" * 1_000_000,
     "long plain text with colons": "a:b" * 600_000 + ": c: d",
     "unclosed quote": '"' + "a" * 2_000_000,
@@ -220,6 +223,35 @@ def test_any_bytes_are_read_or_refused_with_findings(text: str | bytes) -> None:
 def test_a_file_as_large_as_allowed_is_read() -> None:
     count = MAX_NODES // 2 - 10
     assert len(parse_document("\n".join(f"k{n}: v" for n in range(count)), "f").value) == count
+
+
+def test_a_suite_of_ten_thousand_cases_is_read_from_json() -> None:
+    case = {"name": "c", "inputs": ["1", "2", "3"], "variables": {f"v{number}": number for number in range(5)}}
+    text = dump_json({"kind": "ivr-suite", "cases": [case | {"expect": {"exit": "node_end"}}] * 10_000})
+    assert len(parse_document(text, "f", json=True).value["cases"]) == 10_000
+
+
+@pytest.mark.parametrize(("json", "most"), [(False, MAX_NODES), (True, MAX_JSON_NODES)], ids=["yaml", "json"])
+def test_one_value_more_than_allowed_is_refused_with_the_limit(json: bool, most: int) -> None:
+    text = "[" + "0," * (most - 2) + "0"
+    assert len(parse_document(text + "]", "f", json=json).value) == most - 1
+    with pytest.raises(InvalidDocument, match=f"holds more than {most} values"):
+        parse_document(text + ",0]", "f", json=json)
+
+
+@pytest.mark.parametrize(("json", "most"), [(False, MAX_BYTES), (True, MAX_JSON_BYTES)], ids=["yaml", "json"])
+def test_one_byte_more_than_allowed_is_refused_with_the_limit(tmp_path: Path, json: bool, most: int) -> None:
+    path = tmp_path / ("a.json" if json else "a.yaml")
+    path.write_bytes(b'"' + b"x" * (most - 2) + b'"')
+    assert len(read_document(path).value) == most - 2
+    path.write_bytes(b'"' + b"x" * (most - 1) + b'"')
+    with pytest.raises(InvalidDocument, match=f"larger than {most} bytes"):
+        read_document(path)
+
+
+def test_what_looks_like_many_values_inside_of_a_text_is_one() -> None:
+    text = ",:[{" * MAX_JSON_NODES
+    assert parse_document(dump_json([text]), "f", json=True).value == [text]
 
 
 @pytest.mark.parametrize(

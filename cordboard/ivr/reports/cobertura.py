@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from cordboard import __version__
-from cordboard.ivr.reports.lines import Line, branches_of, lines_of
+from cordboard.ivr.reports.lines import Line, branches_of, file_of, lines_of
 from cordboard.ivr.reports.report import Report
 from cordboard.ivr.reports.xml_text import PROLOGUE, attributes
 
@@ -26,7 +26,7 @@ def cobertura_parts(report: Report) -> Iterator[str]:
     """The report, piece by piece."""
     lines = lines_of(report.coverage)
     rates = _rates(lines)
-    flow = {"name": report.flow.name or report.flow.id, "filename": report.flow.file}
+    flow = {"name": report.flow.name or report.flow.id, "filename": file_of(report.flow)}
     yield f"{PROLOGUE}{_DOCTYPE}<coverage{attributes({**rates, **_counts(lines), **_about(report)})}>\n"
     yield "  <sources><source>.</source></sources>\n  <packages>\n"
     yield f"    <package{attributes({'name': report.flow.id, **rates, 'complexity': 0})}>\n      <classes>\n"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cordboard.ivr.diff.wording import visible
-from cordboard.ivr.reports.lines import Line, branches_of, lines_of
+from cordboard.ivr.reports.lines import Line, branches_of, file_of, lines_of
 from cordboard.ivr.reports.report import Report
 from cordboard.ivr.suite import Covered
 
@@ -28,7 +28,7 @@ def _records(report: Report) -> Iterator[str]:
         return
     lines = lines_of(report.coverage)
     yield "TN:"
-    yield f"SF:{visible(report.flow.file)}"
+    yield f"SF:{visible(file_of(report.flow))}"
     yield from _functions(report.coverage.nodes)
     yield from _branches(tuple(branches_of(lines)))
     for line in lines:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cordboard.ivr.model import Flow
 from cordboard.ivr.suite import Coverage
 
 
@@ -24,6 +26,11 @@ class Line:
     def taken(self) -> int:
         """How many of them were taken at least once."""
         return sum(1 for count in self.times if count)
+
+
+def file_of(flow: Flow) -> str:
+    """The flow's file by its shortest path, as coverage tools look for it; a relative path stays one."""
+    return os.path.normpath(flow.file) if flow.file else ""
 
 
 def lines_of(coverage: Coverage) -> tuple[Line, ...]:

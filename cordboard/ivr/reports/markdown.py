@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cordboard.ivr.diff.wording import Names, condition_in_words, visible
+from cordboard.ivr.reports.left import not_asked_for
 from cordboard.ivr.reports.report import Report, Share
 from cordboard.ivr.suite import CaseResult, Covered
 
@@ -31,12 +32,19 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"{totals}. Flow {code(report.flow.id)}, {code(report.engine)} engine, {code(report.started_at)}."
     yield ""
+    yield from _coverage(report)
+    yield from _failures(report)
+    yield from _not_taken(report)
+
+
+def _coverage(report: Report) -> Iterator[str]:
+    if not report.flow_known:
+        yield "Coverage is not known: only the vendor has the flow."
+        return
     yield "| | taken | of | |"
     yield "|---|--:|--:|--:|"
     yield _share("nodes", report.coverage.nodes)
     yield _share("transitions", report.coverage.transitions)
-    yield from _failures(report)
-    yield from _not_taken(report)
 
 
 def _share(what: str, parts: Sequence[Covered]) -> str:
@@ -58,7 +66,9 @@ def _failures(report: Report) -> Iterator[str]:
 def _sentences(case: CaseResult) -> Sequence[str]:
     said = [_short(visible(sentence)) for sentence in case.mismatches[:_MOST_SENTENCES]]
     more = len(case.mismatches) - len(said)
-    return [*said, f"… and {more} more"] if more else said or ["no reason is known"]
+    said = [*said, f"… and {more} more"] if more else said or ["no reason is known"]
+    left = not_asked_for(case)
+    return [*said, _short(visible(left))] if left else said
 
 
 def _not_taken(report: Report) -> Iterator[str]:

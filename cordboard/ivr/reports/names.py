@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from cordboard.ivr.reports.lines import file_of
 from cordboard.ivr.reports.report import Report
 from cordboard.jsontext import digest
 
@@ -16,9 +17,10 @@ def file_name(report: Report, ending: str) -> str:
     """The name of a report's file, such as `hospital-main-3f1c0a2b9d4e.html`.
 
     The words are for people: small letters, digits and dashes only. What tells reports apart is the hash, of the names
-    of suite, flow and engine; so the next run of the same suite replaces the reports of this one.
+    of suite, flow, the flow's file and engine; so the next run of the same suite replaces the reports of this one.
     """
-    known = digest([ascii(report.suite), ascii(report.flow.id), ascii(report.engine)])[:12]
+    parts = (report.suite, report.flow.id, file_of(report.flow), report.engine)
+    known = digest([ascii(part) for part in parts])[:12]
     return f"{_words(report.suite)}-{known}{ending}"
 
 

@@ -31,6 +31,11 @@ class Report:
     coverage: Coverage
 
     @property
+    def flow_known(self) -> bool:
+        """Whether anything is known of the flow; of one that only a vendor has, there is nothing to cover."""
+        return bool(self.coverage.nodes or self.coverage.transitions)
+
+    @property
     def totals(self) -> Totals:
         """How many cases passed, failed and could not be run."""
         counts = {"passed": 0, "failed": 0, "error": 0}

@@ -27,10 +27,12 @@ class Format:
     Attributes:
         ending: of its file's name.
         parts: makes the text, piece by piece, from the run and the paths of all reports of it.
+        of_coverage: whether it tells of coverage alone, and so of nothing where nothing is known of the flow.
     """
 
     ending: str
     parts: Callable[[Report, Sequence[str]], Iterator[str]]
+    of_coverage: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
@@ -39,8 +41,8 @@ FORMATS: Mapping[str, Format] = {
     "yaml": Format(".yaml", lambda report, _: yaml_parts(report)),
     "json": Format(".json", json_parts),
     "junit": Format(".junit.xml", lambda report, _: junit_parts(report)),
-    "cobertura": Format(".cobertura.xml", lambda report, _: cobertura_parts(report)),
-    "lcov": Format(".lcov", lambda report, _: lcov_parts(report)),
+    "cobertura": Format(".cobertura.xml", lambda report, _: cobertura_parts(report), of_coverage=True),
+    "lcov": Format(".lcov", lambda report, _: lcov_parts(report), of_coverage=True),
 }
 
 
@@ -53,12 +55,13 @@ def write_reports(report: Report, folder: Path, formats: Iterable[str] = tuple(F
         formats: which; see `FORMATS`.
 
     Returns:
-        The paths, in the order of the formats.
+        The paths of what was written, in the order of the formats; no coverage where nothing is known of the flow.
 
     Raises:
         BadCall: there is no such format, or a file cannot be written.
     """
-    wanted = [_format(name) for name in dict.fromkeys(formats)]
+    asked = [_format(name) for name in dict.fromkeys(formats)]
+    wanted = [each for each in asked if report.flow_known or not each.of_coverage]
     names = [file_name(report, each.ending) for each in wanted]
     paths = tuple(folder / name for name in names)
     with opened(folder) as descriptor:

@@ -1,11 +1,11 @@
 """The calls as the page's script reads them: short rows of JSON, a line for each case, safe inside a page.
 
-    a case    [name, status, mismatches, steps, edges, begin, how it ended, milliseconds]
+    a case    [name, status, mismatches, steps, edges, begin, how it ended, milliseconds, left]
     a step    [node, type, millisecond, input, target, said, changes]; a number instead: so many steps are left out
 
 Nodes and types are numbers in lists that stand after the cases. `edges` has the transition that leaves each step, or
 is 0 where that is not known. `begin` are the variables when the call begins, `changes` those that a step has changed,
-with null for one that is gone; values are their JSON as people may read it.
+with null for one that is gone; values are their JSON as people may read it. `left` says what no node asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from cordboard.ivr.diff.wording import visible
+from cordboard.ivr.reports.left import not_asked_for
 from cordboard.ivr.reports.page.picture import Picture
 from cordboard.ivr.reports.report import Report
 from cordboard.ivr.suite import CaseResult
@@ -78,9 +79,10 @@ class _Rows:
         head = [_short(case.name), _STATUS[case.status], sentences]
         trace = case.trace
         if trace is None:
-            return [*head, [], 0, {}, "", 0]
+            return [*head, [], 0, {}, "", 0, ""]
         entries = trace.entries or tuple(map(Entry, trace.path))
-        return [*head, *self._call(case, trace, entries), _short(trace.end.message), trace.duration_ms]
+        left = _short(not_asked_for(case), _LONGEST_VALUE)
+        return [*head, *self._call(case, trace, entries), _short(trace.end.message), trace.duration_ms, left]
 
     def _call(
         self, case: CaseResult, trace: Trace, entries: Sequence[Entry]

@@ -1,7 +1,7 @@
 'use strict';
 // Everything that a user or a vendor named reaches the page as `textContent`, never as markup.
 const data = JSON.parse(document.getElementById('data').textContent);
-const [NAME, STATUS, WRONG, STEPS, EDGES, BEGIN, END, TIME] = [0, 1, 2, 3, 4, 5, 6, 7];
+const [NAME, STATUS, WRONG, STEPS, EDGES, BEGIN, END, TIME, LEFT] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const KINDS = [['✓', 'passed'], ['✗', 'failed'], ['!', 'could not be run']];
 const PAGE = 200;
 const at = id => document.getElementById(id);
@@ -92,6 +92,7 @@ function show(number, first = 0) {
       button('coverage', () => show(-1)), button('previous', () => choose(-1)), button('next', () => choose(1))),
     make('p', {className: 'dim'}, sentence(`${KINDS[row[STATUS]][1]} · ${about}`)));
   if (row[WRONG].length) panel.append(make('ul', {className: 'wrong'}, ...row[WRONG].map(each => make('li', {}, sentence(each)))));
+  if (row[LEFT]) panel.append(make('p', {id: 'left'}, words(row[LEFT])));
   if (!row[STEPS].some(Array.isArray)) {
     const why = row[STEPS].length ? 'The steps of this call stand in the YAML report.' : 'There was no call.';
     return panel.append(make('p', {className: 'dim', textContent: why}));
@@ -168,7 +169,7 @@ function overview() {
     make('td', {textContent: way[3] || ''})));
   const head = make('tr', {}, ...['from', 'on', 'to', 'line'].map(text => make('th', {textContent: text})));
   panel.replaceChildren(make('div', {className: 'bar'}, make('h2', {textContent: 'What no call has taken'})),
-    missed.length ? make('table', {}, head, ...rows) : make('p', {textContent: 'Every transition of the flow was taken.'}));
+    missed.length ? make('table', {}, head, ...rows) : make('p', {textContent: data.ways.length ? 'Every transition of the flow was taken.' : 'Not known: no transition of the flow is.'}));
   if (missed.length > rows.length) panel.append(make('p', {className: 'dim', textContent: `and ${missed.length - rows.length} more`}));
 }
 

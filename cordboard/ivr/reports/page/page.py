@@ -61,8 +61,8 @@ def _header(report: Report, totals: Totals) -> str:
             _tile(f"{totals.passed:,}", "passed", "passed"),
             _tile(f"{totals.failed:,}", "failed", "failed" if totals.failed else ""),
             _tile(f"{totals.errors:,}", "could not be run", "error" if totals.errors else ""),
-            _share("transitions taken", report.coverage.transitions),
-            _share("nodes reached", report.coverage.nodes),
+            _share("transitions taken", report.coverage.transitions, report.flow_known),
+            _share("nodes reached", report.coverage.nodes, report.flow_known),
         )
     )
     flow = report.flow.name or report.flow.id
@@ -78,7 +78,9 @@ def _tile(figure: str, what: str, kind: str) -> str:
     return f'<div class="{kind}"><dt>{what}</dt><dd>{figure}</dd></div>'
 
 
-def _share(what: str, parts: Sequence[Covered]) -> str:
+def _share(what: str, parts: Sequence[Covered], known: bool) -> str:
+    if not known:
+        return _tile("<small>not known</small>", what, "")
     share = Share.of(parts)
     return _tile(f"{share.percent}<small> % · {share.taken:,} of {share.total:,}</small>", what, "")
 

@@ -11,7 +11,7 @@ from cordboard.documents import parse_document
 from cordboard.ivr.model import Flow
 from cordboard.ivr.reading import read_flow
 from cordboard.ivr.reports import Report
-from cordboard.ivr.suite import Case, CaseResult, Expectation, coverage, run_cases
+from cordboard.ivr.suite import Case, CaseResult, Coverage, Expectation, coverage, run_cases
 from cordboard.ivr.trace import compile_flow, digits
 
 FLOW = """\
@@ -59,6 +59,12 @@ def run(flow: Flow) -> Callable[..., Report]:
         return replace(report, **changes)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def unknown(run: Callable[..., Report]) -> Report:
+    """A report of a flow that only the vendor has."""
+    return run((), flow=Flow("f", "", (), ()), coverage=Coverage((), ()))
 
 
 @pytest.fixture

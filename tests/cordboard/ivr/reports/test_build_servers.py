@@ -205,6 +205,16 @@ def test_lcov(run: Callable[..., Report]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "told"), [("suites/../flows/./menu.yaml", "flows/menu.yaml"), ("../menu.yaml", "../menu.yaml")]
+)
+def test_coverage_names_the_file_by_its_shortest_path(run: Callable[..., Report], file: str, told: str) -> None:
+    report = run()
+    report = replace(report, flow=replace(report.flow, file=file))
+    assert f"\nSF:{told}\n" in to_lcov(report)
+    assert f' filename="{told}"' in to_cobertura(report)
+
+
 def test_a_name_makes_no_record_of_its_own_in_lcov(run: Callable[..., Report]) -> None:
     report = run()
     nodes = (Covered("a,b c\nDA:1,99", 3, 1),)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cordboard.ivr.reports import Report, to_markdown
 from cordboard.ivr.reports.markdown import code, fenced
-from cordboard.ivr.suite import Case, CaseResult
-from cordboard.ivr.trace import digits
+from cordboard.ivr.suite import Case, CaseResult, Expectation
+from cordboard.ivr.trace import digits, speech
 
 
 def test_the_summary_says_what_is_wrong_and_what_was_not_taken(run: Callable[..., Report]) -> None:
@@ -41,6 +41,17 @@ def test_the_summary_says_what_is_wrong_and_what_was_not_taken(run: Callable[...
         "- `node_menu` to `node_menu`, on `anything else`, line 12\n"
         "- `node_menu` to `node_end`, on `giving up`, line 13\n"
     )
+
+
+def test_of_a_flow_that_is_not_known_no_coverage_is_claimed(unknown: Report) -> None:
+    text = to_markdown(unknown)
+    assert "Coverage is not known: only the vendor has the flow.\n" in text
+    assert "%" not in text
+
+
+def test_a_call_that_failed_says_what_no_node_asked_for(run: Callable[..., Report]) -> None:
+    case = Case("sales", (digits("1"), speech("`hello`")), expect=Expectation(exit="node_menu"))
+    assert '\n  no node asked for "`hello`"\n  ```\n' in to_markdown(run([case]))
 
 
 def test_a_run_without_faults_says_only_that(run: Callable[..., Report]) -> None:

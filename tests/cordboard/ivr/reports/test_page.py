@@ -21,7 +21,7 @@ from cordboard.ivr.model import Flow, Node, Transition
 from cordboard.ivr.reports import Report, to_html
 from cordboard.ivr.reports.page.picture import picture_of
 from cordboard.ivr.suite import Case, CaseResult, Coverage, Covered
-from cordboard.ivr.trace import End, Entry, Trace, digits, from_vendor
+from cordboard.ivr.trace import End, Entry, Trace, digits, from_vendor, speech
 from cordboard.ivr.trace.trace import Told
 
 
@@ -52,7 +52,7 @@ def data_of(page: str) -> Any:
 def steps_of(trace: Trace) -> tuple[dict[str, Any], ...]:
     """Variables after each step, as the page's script works them out, from a report of this one call."""
     report = Report("s", Flow("f", "", (), ()), "vendor", "", [CaseResult("c", "failed", trace)], Coverage((), ()))
-    _, _, _, steps, _, begin, _, _ = data_of(to_html(report))["cases"][0]
+    _, _, _, steps, _, begin, *_ = data_of(to_html(report))["cases"][0]
     known, found = dict(begin), []
     for step in steps:
         for name, value in (step[6] or {}).items() if isinstance(step, list) else ():
@@ -75,6 +75,19 @@ def test_the_header_says_what_the_totals_are(run: Callable[..., Report]) -> None
     page = to_html(run())
     assert "1 of 3 calls passed, 1 failed, 1 could not be run" in page
     assert "100<small> % · 5 of 5</small>" in page
+
+
+def test_of_a_flow_that_is_not_known_no_coverage_is_claimed(unknown: Report) -> None:
+    page = to_html(unknown)
+    assert page.count("<dd><small>not known</small></dd>") == 2
+    assert "<small> %" not in page
+
+
+def test_a_call_says_what_no_node_asked_for(run: Callable[..., Report]) -> None:
+    calls = [Case("more", (digits("1"), *[speech("hello")] * 22)), Case("just so", (digits("1"),))]
+    more, just_so = data_of(to_html(run(calls)))["cases"]
+    assert more[8] == "no node asked for " + ", ".join(['"hello"'] * 20) + ", and 2 more"
+    assert just_so[8] == ""
 
 
 def test_nothing_that_anybody_named_becomes_markup(run: Callable[..., Report], hostile: Report) -> None:

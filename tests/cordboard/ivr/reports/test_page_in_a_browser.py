@@ -178,3 +178,15 @@ def test_hostile_names_are_shown_as_text_and_do_nothing(look: Callable[..., Seen
     seen.page.get_by_role("button", name="coverage").click()
     assert seen.page.locator("img, bdi *:not(code)").count() == 0
     assert (len(seen.asked), seen.said) == (1, [])
+
+
+def test_a_call_shows_what_no_node_asked_for(look: Callable[..., Seen], run: Callable[..., Report]) -> None:
+    seen = look(run([Case("more", (digits("1"), digits("9")), expect=Expectation(exit="node_menu"))]))
+    assert seen.page.inner_text("#left") == "no node asked for 9"
+    assert seen.said == []
+
+
+def test_of_a_flow_that_is_not_known_nothing_is_called_taken(look: Callable[..., Seen], unknown: Report) -> None:
+    seen = look(unknown)
+    assert "Not known" in seen.page.inner_text("#call")
+    assert seen.said == []

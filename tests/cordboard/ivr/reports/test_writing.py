@@ -62,12 +62,19 @@ def test_a_name_is_one_plain_part_of_a_path(name: str) -> None:
 def test_suites_of_other_names_flows_and_engines_have_files_of_their_own() -> None:
     others = [EMPTY, *(replace(EMPTY, suite=name) for name in ("a", "A", "a ", "ä", "suite"))]
     others += [replace(EMPTY, engine="vendor"), replace(EMPTY, flow=replace(EMPTY.flow, id="g"))]
+    others += [replace(EMPTY, flow=replace(EMPTY.flow, file=file)) for file in ("a.yaml", "b.yaml")]
     assert len({file_name(report, "") for report in others}) == len(others)
 
 
 def test_every_format_is_written_once_in_the_order_asked_for(run: Callable[..., Report], tmp_path: Path) -> None:
     paths = write_reports(run(), tmp_path, ("lcov", "html", "lcov"))
     assert [path.suffix for path in paths] == [".lcov", ".html"]
+
+
+def test_of_a_flow_that_is_not_known_no_coverage_is_written_and_none_named(unknown: Report, tmp_path: Path) -> None:
+    paths = write_reports(unknown, tmp_path)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    assert [path.name.split(".", 1)[1] for path in paths] == ["html", "md", "yaml", "json", "junit.xml"]
 
 
 def test_the_json_report_names_the_others(run: Callable[..., Report], tmp_path: Path) -> None:
