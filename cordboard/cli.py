@@ -24,9 +24,16 @@ from cordboard.findings import Finding, errors_in
 from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "ivr-flow", "ivr-suite", "sandbox", "faults")
+KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "sandbox", "faults")
 #: The part of the project that knows a kind of file; it is imported only when such a file is met.
-_PARTS = {"chain": "chains", "ivr-flow": "ivr", "ivr-suite": "ivr", "sandbox": "sandbox", "faults": "sandbox"}
+_PARTS = {
+    "chain": "chains",
+    "ivr-flow": "ivr",
+    "ivr-suite": "ivr",
+    "ivr-properties": "ivr.paths",
+    "sandbox": "sandbox",
+    "faults": "sandbox",
+}
 _UNREADABLE = ("document/", "kind/")
 
 
@@ -74,6 +81,9 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     diff = _verb(verbs, "diff", _diff, "say what changed between two call flows, in sentences")
     diff.add_argument("before", type=Path, metavar="OLD")
     diff.add_argument("after", type=Path, metavar="NEW")
+    diff.add_argument(
+        "--behaviour", action="store_true", help="what changes for callers, whatever the nodes are called"
+    )
     diff.add_argument("--json", action="store_true", help="print one JSON document")
     trace = _verb(verbs, "trace", _trace, "make one call through a call flow, offline, and show its way")
     trace.add_argument("file", type=Path, metavar="FILE")
@@ -82,6 +92,12 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
         "--var", action="append", default=[], metavar="NAME=VALUE", help="a variable when the call begins"
     )
     trace.add_argument("--json", action="store_true", help="print the call as the vendor's debugger does")
+    prove = _verb(verbs, "prove", _prove, "prove what must be true of every call, or show the call that breaks it")
+    prove.add_argument("file", type=Path, metavar="FILE", help="properties, or a call flow: then every call must end")
+    cover = _verb(verbs, "cover", _cover, "write a small suite that takes every connection of a call flow")
+    cover.add_argument("file", type=Path, metavar="FILE")
+    cover.add_argument("--suite", type=Path, metavar="SUITE", help="only what this suite does not take yet")
+    cover.add_argument("--pairs", action="store_true", help="every two connections, one after the other")
     plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
     if verb == ["plan"]:
         _module("registration").add_arguments(plan)
@@ -178,12 +194,25 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
+    if options.behaviour:
+        found: int = _module("ivr.paths").run_behaviour(options.before, options.after, options.json)
+        return found
     code: int = _module("ivr").diff(options.before, options.after, options.json)
     return code
 
 
 def _trace(options: argparse.Namespace) -> int:
     code: int = _module("ivr").trace(options.file, options.inputs, options.var, options.json)
+    return code
+
+
+def _prove(options: argparse.Namespace) -> int:
+    code: int = _module("ivr.paths").run_prove(options.file)
+    return code
+
+
+def _cover(options: argparse.Namespace) -> int:
+    code: int = _module("ivr.paths").run_cover(options.file, options.suite, options.pairs)
     return code
 
 

@@ -316,3 +316,48 @@ def test_a_second_node_of_type_start_is_found(tmp_path: Path, capsys: pytest.Cap
     path.write_text(Path(MENU).read_text().replace("nodes:\n", "nodes:\n  node_queue_03: {type: start}\n", 1))
     assert main(["check", str(path)]) == 1
     assert "[ivr/two-starts]" in capsys.readouterr().out
+
+
+def test_what_is_true_of_every_call_is_proven_and_what_is_not_comes_with_a_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prove", str(ROOT / "examples" / "hospital_properties.yaml")]) == 0
+    assert capsys.readouterr().out.count("holds: ") == 5
+    assert main(["prove", MENU]) == 1
+    out = capsys.readouterr().out
+    assert "no way out of `node_dtmf_02` fits 0" in out and "- name: press 0" in out
+
+
+def test_properties_of_nodes_that_are_not_there_are_findings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "properties.yaml"
+    path.write_text(f"kind: ivr-properties\nflow: {HOSPITAL}\nproperties:\n  - {{kind: never, node: [node_clozed]}}\n")
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert f"{path}:4: error [prove/unknown-node]" in out and "Did you mean node_closed" in out
+
+
+def test_a_suite_that_takes_every_connection_passes_and_leaves_nothing_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cover", HOSPITAL]) == 0
+    written = capsys.readouterr()
+    assert "19 connections can be taken" in written.err
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(written.out.replace("flow: hospital_menu.yaml", f"flow: {HOSPITAL}"))
+    assert main(["check", str(suite)]) == 0
+    capsys.readouterr()
+    assert main(["cover", HOSPITAL, "--suite", str(suite)]) == 0
+    again = capsys.readouterr()
+    assert again.out == "" and "19 were; 0 new cases" in again.err
+
+
+def test_a_behaviour_diff_says_with_the_keys_what_changes_for_callers(
+    rerouted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diff", "--behaviour", HOSPITAL, HOSPITAL]) == 0
+    assert capsys.readouterr().out == "no caller notices a difference\n"
+    assert main(["diff", "--behaviour", HOSPITAL, rerouted]) == 1
+    said = capsys.readouterr().out
+    assert "2" in said and "Ward switchboard" in said and "Operator" in said
