@@ -14,9 +14,10 @@ async def register_blocks() -> list[str]:
         The slugs of what was registered.
     """
     from blocks.cxone import CXoneCredentials  # noqa: PLC0415  Prefect reads its settings as it is imported
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
     from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
 
-    blocks = (CXoneCredentials, WebhookEndpoint)
+    blocks = (CXoneCredentials, GenesysCloudCredentials, WebhookEndpoint)
     for block in blocks:
         await block.aregister_type_and_schema()
     return [block.get_block_type_slug() for block in blocks]

@@ -73,13 +73,14 @@ async def _register(environment: Mapping[str, str]) -> None:
     from prefect.exceptions import ObjectAlreadyExists  # noqa: PLC0415
 
     from blocks.cxone import CXoneCredentials  # noqa: PLC0415
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
     from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
     from deployments.register_blocks import register_blocks  # noqa: PLC0415
 
     await register_blocks()
     base = f"http://127.0.0.1:{SANDBOX_PORT}"
-    credentials = CXoneCredentials.from_env(environment)
-    await credentials.save("sandbox", overwrite=True)
+    for vendor in (CXoneCredentials, GenesysCloudCredentials):
+        await vendor.from_env(environment).save("sandbox", overwrite=True)
     await WebhookEndpoint(url=f"{base}/webhooks/status", secret=WEBHOOK_SECRET).save("sandbox", overwrite=True)
     async with get_client() as client:
         with contextlib.suppress(ObjectAlreadyExists):

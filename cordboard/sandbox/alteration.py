@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Literal
 
+from cordboard.sandbox.genesys_alteration import GENESYS_ALTERATIONS
+
 Alteration = Literal[
     "drop_connection",
     "add_connection",
@@ -24,11 +26,13 @@ def altered(flow: Flow, how: Alteration, random: Random) -> Flow:
 
     Args:
         flow: a flow that has been accepted.
-        how: what happens to it. `reorder` changes the order of lists and nothing else, the others change the meaning.
+        how: what happens to it. `reorder` changes an order without meaning and nothing else, the others change the
+            meaning. Connections of Genesys Cloud have no id, so `rename_connection` leaves its flows as they are.
         random: draws the connection, node or field.
     """
     changed = copy.deepcopy(flow)
-    _ALTERATIONS[how](changed, random)
+    table = GENESYS_ALTERATIONS if isinstance(flow["nodes"], dict) else _ALTERATIONS
+    table[how](changed, random)
     return changed
 
 

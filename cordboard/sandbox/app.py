@@ -1,8 +1,9 @@
-"""The sandbox as one ASGI app: a behavioural CXone with OAuth, data actions, call flows, webhooks, faults."""
+"""The sandbox as one ASGI app: OAuth, data actions, call flows of CXone and Genesys Cloud, webhooks, faults."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -17,16 +18,21 @@ from cordboard.sandbox.channel import Channel, Receive, Send
 from cordboard.sandbox.debug import DebugEngine, Simulations
 from cordboard.sandbox.debug_engine import LocalEngine
 from cordboard.sandbox.definition import Definition, default_definition
+from cordboard.sandbox.editing import OtherEditor
 from cordboard.sandbox.faults import Fault, Faults
-from cordboard.sandbox.flows import FlowRegistry, StoredFlows
+from cordboard.sandbox.flows import FlowRegistry
+from cordboard.sandbox.genesys_flows import GenesysFlows, dressed
 from cordboard.sandbox.injection import Exchange, inject
 from cordboard.sandbox.oauth import TokenOffice
 from cordboard.sandbox.rate import RateGate
 from cordboard.sandbox.schedule import FaultSchedule
+from cordboard.sandbox.stored_flows import StoredFlows
 from cordboard.sandbox.truth import Kind, Truth
 
 TOKEN_PATHS = ("/oauth/token", "/oauth2/token", "/v1/oauth2/token")
 EXECUTIONS = "/api/v2/dataactions/executions"
+VERSIONS = f"{FLOWS}/*/versions/"
+MAY_READ_FLOWS = ("flows:read", "flow:read", "flow:write")
 MAX_BODY_BYTES = 1024 * 1024
 
 T = TypeVar("T")
@@ -44,8 +50,9 @@ class Sandbox:
     """A local vendor.
 
     Routes: `POST /oauth/token` (also `/oauth2/token`, `/v1/oauth2/token`), `POST /api/v2/dataactions/executions`,
-    `GET /api/v2/dataactions/executions/{id}`, `POST /api/v2/flows`, `GET /api/v2/flows/{flowId}`,
-    `POST /api/v2/flows/debug`, `POST /webhooks/{name}`, `GET /healthz`.
+    `GET /api/v2/dataactions/executions/{id}`, `POST /api/v2/flows`, `GET` and `PUT /api/v2/flows/{flowId}`,
+    `GET /api/v2/flows/{flowId}/versions/{version}`, `POST /api/v2/flows/debug`, `POST /webhooks/{name}`,
+    `GET /healthz`.
 
     Args:
         definition: what is served; the packaged default where none is given.
@@ -57,6 +64,7 @@ class Sandbox:
 
     Attributes:
         definition: what is served.
+        flows: the call flows as they are stored; setting one is a save in the vendor's console.
         truth: what really happened.
     """
 
@@ -76,17 +84,16 @@ class Sandbox:
         self._schedule = FaultSchedule(faults or Faults(), seed)
         self._office = TokenOffice(self.definition, Random(f"tokens {seed}"), clock)  # noqa: S311
         self._actions = DataActions(self.definition, self.truth, Random(f"ids {seed}"))  # noqa: S311
-        self._registry = FlowRegistry(self.definition.flows, self.truth, seed, clock)
+        rules = self.definition.flows
+        self.flows = StoredFlows(rules.definitions, seed, clock)
+        self._registry = FlowRegistry(rules, self.flows, self.truth, clock)
+        self._genesys = GenesysFlows(rules, self.flows, self.truth)
+        self._editor = OtherEditor(self.flows, self.truth)
         self._simulations = Simulations(self.definition.debug, self.flows, engine or LocalEngine(), clock)
         self._gate = RateGate(self.definition.rate_limit, clock)
         self._routes = self._routes_of()
         self._calls = 0
         self._background: set[asyncio.Task[Any]] = set()
-
-    @property
-    def flows(self) -> StoredFlows:
-        """The call flows as they are stored; setting one is a save in the vendor's console."""
-        return self._registry.stored
 
     def use_faults(self, faults: Faults) -> None:
         """Replaces the faults from the next request on; their counts start anew."""
@@ -123,6 +130,8 @@ class Sandbox:
 
     async def _answer(self, call: Call, channel: Channel) -> None:
         fault = self._schedule.choose(call)
+        if fault and fault.other_editor is not None:
+            self._editor.edit(call, fault.other_editor)
         call = replace(call, stores=fault.stores) if fault and fault.stores else call
         route = self._route(call)
         exchange = Exchange(
@@ -142,6 +151,8 @@ class Sandbox:
             reply = await route.answer(call)
         except Refusal as refusal:
             reply = refusal.reply()
+        if self._genesys.speaks(call):
+            return dressed(call, reply)
         return reply.with_headers({"x-request-id": call.request_id})
 
     def _note(self, call: Call, route: Route, fault: Fault | None, status: int | None) -> None:
@@ -155,7 +166,7 @@ class Sandbox:
         if route.kind == "webhook":
             headers = {name: value for name, value in call.headers.items() if name.startswith("webhook-")}
             facts |= {"inputs": call.json, "headers": headers, "body": call.body.decode("utf-8", "replace")}
-        elif (call.method, call.path) == ("POST", FLOWS):
+        elif (call.method, call.path) == ("POST", FLOWS) or call.is_save:
             facts["body"] = call.body.decode("utf-8", "replace")
         self.truth.record(route.kind, call, **facts)
 
@@ -174,6 +185,8 @@ class Sandbox:
             ("POST", FLOWS): Route("request", self._register),
             ("POST", DEBUG): Route("request", self._simulate),
             ("GET", f"{FLOWS}/"): Route("request", self._read_flow),
+            ("PUT", f"{FLOWS}/"): Route("request", self._save_flow),
+            ("GET", VERSIONS): Route("request", self._read_version),
             ("POST", "/webhooks/"): Route("webhook", _received),
             ("GET", "/healthz"): Route(None, _healthy),
         }
@@ -181,7 +194,7 @@ class Sandbox:
     def _route(self, call: Call) -> Route:
         if len(call.body) > MAX_BODY_BYTES:
             return Route("request", _too_large)
-        folder = call.path.rpartition("/")[0] + "/"
+        folder = re.sub(f"^{FLOWS}/[^/]+/versions/$", VERSIONS, call.path.rpartition("/")[0] + "/")
         known = self._routes.get((call.method, call.path)) or self._routes.get((call.method, folder))
         return known or Route("request", self._nowhere)
 
@@ -215,9 +228,19 @@ class Sandbox:
         return self._simulations.simulate(call).with_headers(limits)
 
     async def _read_flow(self, call: Call) -> Reply:
-        self._office.demand(call, "flows:read", "flow:read")
+        self._office.demand(call, *MAY_READ_FLOWS)
         limits = self._gate.enter()
         return self._registry.read(call.flow_id or "").with_headers(limits)
+
+    async def _read_version(self, call: Call) -> Reply:
+        self._office.demand(call, *MAY_READ_FLOWS)
+        limits = self._gate.enter()
+        return self._genesys.read_version(call).with_headers(limits)
+
+    async def _save_flow(self, call: Call) -> Reply:
+        client = self._office.demand(call, "flow:write")
+        limits = self._gate.enter()
+        return (await self._genesys.save(call, client)).with_headers(limits)
 
 
 async def _too_large(_call: Call) -> Reply:

@@ -50,6 +50,11 @@ class Call:
             return None
 
     @property
+    def is_save(self) -> bool:
+        """Whether it saves a call flow of Genesys Cloud."""
+        return self.method == "PUT" and self.path.startswith(f"{FLOWS}/")
+
+    @property
     def definition_id(self) -> str | None:
         """The data action that the body names, if it names one."""
         found = self.json.get("definition_id") if isinstance(self.json, dict) else None
@@ -57,17 +62,17 @@ class Call:
 
     @property
     def inputs(self) -> Any:
-        """The inputs that the body carries, if any; where a flow is registered or simulated, the whole body."""
-        if self.path in (FLOWS, DEBUG):
+        """The inputs that the body carries, if any; where a flow is written or simulated, the whole body."""
+        if self.path in (FLOWS, DEBUG) or self.is_save:
             return self.json
         return self.json.get("inputs") if isinstance(self.json, dict) else None
 
     @property
     def flow_id(self) -> str | None:
-        """The call flow that is registered, simulated or read, if one is named."""
+        """The call flow that is written, simulated or read, if one is named."""
         named = {FLOWS: "id", DEBUG: "flowId"}.get(self.path) if self.method == "POST" else None
         if named is None and self.path.startswith(f"{FLOWS}/"):
-            return self.path.removeprefix(f"{FLOWS}/")
+            return self.path.removeprefix(f"{FLOWS}/").partition("/")[0]
         found = self.json.get(named) if named and isinstance(self.json, dict) else None
         return found if isinstance(found, str) else None
 

@@ -94,6 +94,7 @@ def _announce(sandbox: Sandbox, base_url: str, variables: Mapping[str, str]) -> 
     actions = ", ".join(sandbox.definition.data_actions)
     print(f"sandbox {sandbox.definition.name} at {base_url}, until Ctrl-C", file=sys.stderr)
     print(f"data actions: {actions}", file=sys.stderr)
+    print(f"call flows: {', '.join(sandbox.flows) or 'none yet'}", file=sys.stderr)
     print("in another terminal:", file=sys.stderr, flush=True)
     print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()), flush=True)
 

@@ -15,7 +15,15 @@ from cordboard.sandbox.reading import Part, parse_model, read_model
 
 DefinitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-SCOPES = ("dataactions:execute", "dataactions:read", "flows:write", "flows:read", "flow:debug", "flow:read")
+SCOPES = (
+    "dataactions:execute",
+    "dataactions:read",
+    "flows:write",
+    "flows:read",
+    "flow:debug",
+    "flow:read",
+    "flow:write",
+)
 
 
 class Client(Part):

@@ -59,7 +59,7 @@ class Match(Part):
         method: HTTP method.
         definition_id: the data action.
         inputs: values that the inputs must hold, among others; objects inside are compared the same way. Where a flow
-            is registered or simulated, the inputs are the body.
+            is registered, saved or simulated, the inputs are the body.
         nth: of the requests that match so far, these numbers, counted for this rule alone.
         every: every n-th of them.
         probability: a share of them, drawn from the seed, the request's content and how often that content was seen:
@@ -67,7 +67,7 @@ class Match(Part):
     """
 
     path: str = "/api/*"
-    method: Literal["GET", "POST"] | None = None
+    method: Literal["GET", "POST", "PUT"] | None = None
     definition_id: str | None = None
     inputs: dict[str, Any] | None = None
     nth: Numbers | None = None
@@ -160,9 +160,11 @@ class Fault(Part):
         rate_limited: 429.
         redirect: 307 to this URL.
         echo_secrets: an error body that repeats the request with its credentials.
-        stores: the reply to a registration shows the flow that was sent, and something else is stored: a connection
-            dropped, added, twice there, renamed or rerouted, a field dropped, or merely another order. The seed, the
-            flow and its version draw which one.
+        stores: the reply to a registration or save shows the flow that was sent, and something else is stored: a
+            connection dropped, added, twice there, renamed or rerouted, a field dropped, or merely another order. The
+            seed, the flow and its version draw which one.
+        other_editor: before the request is looked at, somebody else saves the flow that it is about, with this JSON
+            merge patch; `{n}` in its texts is a number that counts up, so that no two edits are the same.
     """
 
     status: Annotated[int, Field(ge=200, le=599)] | None = None
@@ -179,6 +181,7 @@ class Fault(Part):
     redirect: HeaderText | None = None
     echo_secrets: Literal[True] | None = None
     stores: Alteration | None = None
+    other_editor: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from cordboard.sandbox.genesys_rules import genesys_faults, is_genesys
 from cordboard.sandbox.reading import Part
 
 FLOW_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
@@ -27,14 +28,19 @@ class FlowRules(Part):
         on_existing: what a registration does to a flow of the same id: `replace` it, or be answered 409 (`conflict`).
         max_connections: connections that a flow may have.
         max_connections_per_node: connections that may leave one node.
-        delay_ms: how long a registration takes before it has its effect; its key is in flight until then.
-        definitions: flows that exist from the start, by id, each as the vendor's JSON; `version` says which it is.
+        delay_ms: how long a registration takes before it has its effect; its key is in flight until then. So long a
+            save of Genesys Cloud waits before it is judged.
+        stale_save: what a save is answered whose `If-Match` is not the current version: 409 (`conflict`), or 400 with
+            words about versions (`bad_request`).
+        definitions: flows that exist from the start, by id, each as its vendor's JSON, of CXone or Genesys Cloud;
+            `version` says which it is.
     """
 
     on_existing: Literal["replace", "conflict"] = "replace"
     max_connections: Limit = 50
     max_connections_per_node: Limit = 10
     delay_ms: Annotated[float, Field(ge=0, le=600_000)] = 0
+    stale_save: Literal["conflict", "bad_request"] = "conflict"
     definitions: dict[FlowId, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -54,7 +60,10 @@ class FlowRules(Part):
         version = flow.get("version", 1)
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             yield "version must be a whole number from 1"
-        yield from self._faults({**flow, "id": name})
+        if is_genesys(flow):
+            yield from genesys_faults(flow)
+        else:
+            yield from self._faults({**flow, "id": name})
 
     def _faults(self, flow: dict[str, Any]) -> Iterator[str]:
         if not isinstance(flow.get("id"), str) or not re.fullmatch(FLOW_ID, flow["id"]):

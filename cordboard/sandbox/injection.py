@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cordboard.sandbox.alteration import Alteration
 from cordboard.sandbox.call import Call, Reply
 from cordboard.sandbox.channel import Channel
 from cordboard.sandbox.faults import Drip, Fault, Hang, LateCommit, RateLimited, Stage, Truncate, WrongType
@@ -111,7 +110,7 @@ def _of_wrong_type(reply: Reply, kind: WrongType) -> Reply:
     if kind == "empty":
         return Reply(reply.status)
     value = json.loads(reply.body)
-    part = next((name for name in ("connections", "trace") if name in value), "output")
+    part = next((name for name in ("connections", "trace", "nodes") if name in value), "output")
     return Reply.of([value] if kind == "array" else {**value, part: None}, reply.status)
 
 
@@ -130,8 +129,8 @@ async def _rate_limited(limited: RateLimited, exchange: Exchange) -> None:
     await exchange.send(Reply.of(body, 429, headers))
 
 
-async def _stores(_how: Alteration, exchange: Exchange) -> None:
-    await exchange.send(await exchange.work())  # the call itself carries what is to be stored
+async def _answer(_setting: Any, exchange: Exchange) -> None:
+    await exchange.send(await exchange.work())  # what goes wrong happens elsewhere: before it, or as it is stored
 
 
 async def _redirect(url: str, exchange: Exchange) -> None:
@@ -155,5 +154,6 @@ _INJECTORS: Mapping[str, Callable[[Any, Exchange], Awaitable[None]]] = {
     "rate_limited": _rate_limited,
     "redirect": _redirect,
     "echo_secrets": _echo_secrets,
-    "stores": _stores,
+    "stores": _answer,
+    "other_editor": _answer,
 }

@@ -22,7 +22,7 @@ from cordboard.sandbox.channel import CUT, Receive, Send
 from cordboard.sandbox.debug import DebugEngine
 from cordboard.sandbox.definition import Definition
 from cordboard.sandbox.faults import Faults
-from cordboard.sandbox.flows import StoredFlows
+from cordboard.sandbox.stored_flows import StoredFlows
 from cordboard.sandbox.truth import Truth
 
 KEEP_ALIVE_SECONDS = 75
@@ -91,12 +91,13 @@ async def _stop(state: ServerState) -> None:
 def environment(definition: Definition, base_url: str) -> dict[str, str]:
     """The variables with which a client reaches the sandbox as the definition's first client."""
     client = definition.clients[0]
-    return {
+    cxone = {
         "CXONE_BASE_URL": base_url,
         "CXONE_TOKEN_URL": base_url + TOKEN_PATHS[0],
         "CXONE_CLIENT_ID": client.id,
         "CXONE_CLIENT_SECRET": client.secret.get_secret_value(),
     }
+    return cxone | {name.replace("CXONE", "GENESYS"): value for name, value in cxone.items()}
 
 
 @dataclass(frozen=True, slots=True)

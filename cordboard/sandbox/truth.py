@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cordboard.sandbox.call import Call
 
-Kind = Literal["request", "effect", "token", "webhook"]
+Kind = Literal["request", "effect", "edit", "token", "webhook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,26 @@ class Entry:
     Attributes:
         seq: 1 for the first entry, and so on.
         at: when, in seconds since the epoch.
-        kind: `request` an API request was decided on, `effect` an execution or a registration changed something,
-            `token` a token was asked for, `webhook` a webhook arrived.
+        kind: `request` an API request was decided on, `effect` an execution, a registration or a save changed
+            something, `edit` somebody else saved a flow before a request was looked at, `token` a token was asked for,
+            `webhook` a webhook arrived.
         request_id: joins the effect with its request.
         method: HTTP method.
         path: path of the request.
         client: OAuth client, where the request showed a token or id that is known.
         definition_id: the data action.
-        inputs: its inputs; for a webhook and the registration or simulation of a flow, the JSON body.
+        inputs: its inputs; for a webhook and the registration, save or simulation of a flow, the JSON body; for an
+            edit, its merge patch.
         idempotency_key: from the header.
+        if_match: from the header.
         traceparent: from the header.
         status: status of the reply; None where no reply was sent, and on effects.
         fault: the injected fault, such as `lost_reply`.
         execution_id: id of the execution that had the effect.
         headers: a webhook's `webhook-*` headers.
-        body: a webhook's body as it arrived, for checking its signature; that of a registration, on its request.
-        flow_id: the call flow that was registered, simulated or read.
-        version: the flow's version that the effect made.
+        body: a webhook's body as it arrived, for checking its signature; of a registration or save, on its request.
+        flow_id: the call flow that was written, simulated or read.
+        version: the flow's version that the effect or edit made.
     """
 
     seq: int
@@ -50,6 +53,7 @@ class Entry:
     definition_id: str | None = None
     inputs: Any = None
     idempotency_key: str | None = None
+    if_match: str | None = None
     traceparent: str | None = None
     status: int | None = None
     fault: str | None = None
@@ -87,8 +91,13 @@ class Truth:
 
     @property
     def effects(self) -> tuple[Entry, ...]:
-        """Executions and registrations that changed something."""
+        """Executions, registrations and saves that changed something."""
         return self._of("effect")
+
+    @property
+    def edits(self) -> tuple[Entry, ...]:
+        """Saves of flows by somebody else."""
+        return self._of("edit")
 
     @property
     def tokens(self) -> tuple[Entry, ...]:
@@ -109,12 +118,16 @@ class Truth:
         return tuple(entry for entry in self.requests if entry.definition_id == definition_id)
 
     def effects_on(self, flow_id: str) -> tuple[Entry, ...]:
-        """The registrations that changed one call flow."""
+        """The registrations and saves that changed one call flow."""
         return tuple(entry for entry in self.effects if entry.flow_id == flow_id)
 
     def posts(self, path: str) -> tuple[Entry, ...]:
         """The POST requests to a path, answered or not."""
         return tuple(entry for entry in self.requests if (entry.method, entry.path) == ("POST", path))
+
+    def saves_of(self, flow_id: str) -> tuple[Entry, ...]:
+        """The requests to save one call flow, answered or not."""
+        return tuple(entry for entry in self.requests if (entry.method, entry.flow_id) == ("PUT", flow_id))
 
     def record(self, kind: Kind, call: Call, **facts: Any) -> None:
         """Appends an entry about a request; the file has it before this returns."""
@@ -126,6 +139,7 @@ class Truth:
             method=call.method,
             path=call.path,
             idempotency_key=call.headers.get("idempotency-key"),
+            if_match=call.headers.get("if-match"),
             traceparent=call.headers.get("traceparent"),
             **{"definition_id": call.definition_id, "flow_id": call.flow_id, "inputs": call.inputs, **facts},
         )

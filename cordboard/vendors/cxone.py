@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from cordboard.errors import BadCall
 from cordboard.vendors.evidence import clean
-from cordboard.vendors.urls import host_label, path_segment
-from cordboard.vendors.wire import Conflict, Operation, Request, Safety
+from cordboard.vendors.urls import Endpoints, host_label, known_region, path_segment
+from cordboard.vendors.wire import Conflict, Operation, Request, Safety, traced
 
 DATA_ACTION_SCOPES = ("dataactions:execute", "dataactions:read")
 FLOW_SCOPES = ("flows:write", "flows:read")
@@ -31,45 +29,29 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class CXoneEndpoints:
-    """Where a tenant's API and its tokens are."""
-
-    base_url: str
-    token_url: str
-    scopes: tuple[str, ...]
-
-
-def data_action_endpoints(region: str) -> CXoneEndpoints:
+def data_action_endpoints(region: str) -> Endpoints:
     """The defaults for data actions in a region.
-
-    The table is closed: a region is never spliced into a host unless it stands in it, so that no value from a file can
-    send credentials elsewhere. A tenant with other hosts states its URLs.
 
     Raises:
         BadCall: no such region; names those spelled alike.
     """
-    if region not in REGIONS:
-        near = get_close_matches(region[:32], REGIONS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(REGIONS)}"
-        raise BadCall(f"there is no CXone region {clean(region, 32)!r}: {hint}")
-    host = f"https://{region}.api.nice-incontact.com"
-    return CXoneEndpoints(host, f"{host}/oauth/token", DATA_ACTION_SCOPES)
+    host = f"https://{known_region(region, REGIONS, 'CXone')}.api.nice-incontact.com"
+    return Endpoints(host, f"{host}/oauth/token", DATA_ACTION_SCOPES)
 
 
-def flow_endpoints(org_id: str) -> CXoneEndpoints:
+def flow_endpoints(org_id: str) -> Endpoints:
     """The defaults for call flows of an organisation.
 
     Raises:
         BadCall: the id cannot be one label of a host name, so it might lead credentials elsewhere.
     """
     host = f"https://{host_label(org_id, 'organisation id')}.api.nice.incontact.com"
-    return CXoneEndpoints(host, f"{host}/oauth/token", FLOW_SCOPES)
+    return Endpoints(host, f"{host}/oauth/token", FLOW_SCOPES)
 
 
-def debug_endpoints() -> CXoneEndpoints:
+def debug_endpoints() -> Endpoints:
     """The defaults for simulations of call flows; a tenant that is served from another place states its URLs."""
-    return CXoneEndpoints(_DEBUG_HOST, f"{_DEBUG_HOST}/oauth2/token", DEBUG_SCOPES)
+    return Endpoints(_DEBUG_HOST, f"{_DEBUG_HOST}/oauth2/token", DEBUG_SCOPES)
 
 
 def execute_data_action(
@@ -86,7 +68,7 @@ def execute_data_action(
     """
     operation = _EXECUTE_AGAIN if idempotent else _EXECUTE
     body = {"definition_id": definition_id, "inputs": dict(inputs)}
-    return Request(operation, _EXECUTIONS, body, _traced(traceparent))
+    return Request(operation, _EXECUTIONS, body, traced(traceparent))
 
 
 def register_flow(body: Mapping[str, Any], idempotency_key: str, traceparent: str | None = None) -> Request:
@@ -110,7 +92,7 @@ def register_flow(body: Mapping[str, Any], idempotency_key: str, traceparent: st
     operation = Operation(
         "cxone.flow.register", "POST", Safety.KEYED, partial(_flow_of, flow_id), Conflict.EXISTS, identify=_flow_id_of
     )
-    return Request(operation, _FLOWS, dict(body), {"idempotency-key": idempotency_key, **_traced(traceparent)})
+    return Request(operation, _FLOWS, dict(body), {"idempotency-key": idempotency_key, **traced(traceparent)})
 
 
 def read_flow(flow_id: str, traceparent: str | None = None) -> Request:
@@ -125,7 +107,7 @@ def read_flow(flow_id: str, traceparent: str | None = None) -> Request:
     """
     path = f"{_FLOWS}/{path_segment(flow_id, 'flow id')}"
     operation = Operation("cxone.flow.read", "GET", Safety.NATURAL, partial(_flow_of, flow_id), identify=_flow_id_of)
-    return Request(operation, path, headers=_traced(traceparent))
+    return Request(operation, path, headers=traced(traceparent))
 
 
 def traceparent(trace_id: str, span_seed: str) -> str:
@@ -143,10 +125,6 @@ def traceparent(trace_id: str, span_seed: str) -> str:
         raise BadCall("a trace id has 32 hex digits that are not all zero")
     span = hashlib.sha256(f"{trace}:{span_seed}".encode()).hexdigest()[:16]
     return f"00-{trace}-{span}-01"
-
-
-def _traced(traceparent: str | None) -> dict[str, str]:
-    return {"traceparent": traceparent} if traceparent else {}
 
 
 def _output_of(envelope: Any) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-
 _REQUEST_ID_HEADERS = ("x-request-id", "inin-correlation-id", "x-correlation-id", "x-amzn-requestid")
 _MESSAGE_FIELDS = ("message", "error_description", "detail", "error", "title")
 _CODE_FIELDS = ("code", "errorCode", "error")
+_DETAIL = ("fieldName", "errorCode")
+_PARTS_AT_MOST = 20
 _ID_FIELDS = ("contextId", "requestId", "request_id", "correlationId")
 _RATE_HEADERS = ("x-ratelimit", "ratelimit")
 
@@ -50,8 +52,9 @@ def evidence_of(headers: Mapping[str, str], body: bytes) -> tuple[str, str, str]
     """Message, code and request id of an error reply, each empty where the reply has none."""
     document = _document(body)
     nested = document.get("error")
-    sources = (document, nested if isinstance(nested, dict) else {}, _first(document.get("errors")))
+    sources = (document, nested if isinstance(nested, dict) else {}, *_parts(document, "errors")[:1])
     message = _pick(sources, _MESSAGE_FIELDS) or _text_of(headers, body, document)
+    message = _with_parts(message, [*_parts(document, "errors"), *_parts(document, "details")])
     scope = _missing_scope(headers, document)
     if scope and scope not in message:
         message = f"{message} (scope {scope} is needed)".strip()
@@ -118,8 +121,18 @@ def _document(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _first(errors: Any) -> dict[str, Any]:
-    return errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+def _parts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = document.get(name)
+    return [part for part in found[:_PARTS_AT_MOST] if isinstance(part, dict)] if isinstance(found, list) else []
+
+
+def _with_parts(message: str, parts: list[dict[str, Any]]) -> str:
+    """The message with what its parts say beyond it: Genesys Cloud names single faults in `errors` and `details`."""
+    for part in parts:
+        said = _pick((part,), _MESSAGE_FIELDS) or " ".join(filter(None, (clean(part.get(each)) for each in _DETAIL)))
+        if said and said not in message:
+            message = f"{message}; {said}" if message else said
+    return message[:LONGEST_TEXT]
 
 
 def _pick(sources: tuple[dict[str, Any], ...], names: tuple[str, ...]) -> str:

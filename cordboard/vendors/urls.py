@@ -1,15 +1,28 @@
-"""Which URLs we talk to: https, or http on this machine; and what may stand in them."""
+"""Where vendors are: which URLs we talk to (https, or http on this machine), and what may stand in them."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from cordboard.errors import BadCall
+from cordboard.vendors.evidence import clean
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a tenant's API and its tokens are, and the scopes to ask for."""
+
+    base_url: str
+    token_url: str
+    scopes: tuple[str, ...]
 
 
 def vendor_url(url: str, what: str) -> str:
@@ -73,6 +86,28 @@ def host_label(text: str, what: str) -> str:
             "with no hyphen at either end"
         )
     return text.lower()
+
+
+def known_region(region: str, regions: Iterable[str], vendor: str) -> str:
+    """The region, once it stands in a vendor's closed table.
+
+    A region is never spliced into a host before, so that no value from a file can send credentials elsewhere. A tenant
+    with other hosts states its URLs.
+
+    Args:
+        region: what somebody wrote.
+        regions: the table.
+        vendor: whose it is, for the error.
+
+    Raises:
+        BadCall: no such region; names those spelled alike.
+    """
+    table = tuple(regions)
+    if region in table:
+        return region
+    near = get_close_matches(region[:32], table, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(table)}"
+    raise BadCall(f"there is no {vendor} region {clean(region, 32)!r}: {hint}")
 
 
 def _is_loopback(host: str) -> bool:

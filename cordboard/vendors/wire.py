@@ -12,6 +12,7 @@ Every call ends in one of four outcomes, and nothing else may be branched on:
     409, 412 of an operation that declares IN_FLIGHT         UNKNOWN     NATURAL, KEYED (same key)
     409, 412 of one that declares EXISTS                     UNKNOWN     never: `look_up` first
     409, 412 of one that declares VERSION or REJECTED        PERMANENT   never
+    400 whose message has the operation's `conflict_words`   as its 409
     408, 425, 5xx                                            UNKNOWN     NATURAL, KEYED (same key)
     timeout, reset or end of file after the first byte       UNKNOWN     NATURAL, KEYED (same key)
 
@@ -25,6 +26,7 @@ declare statuses whose body says how far the vendor came, such as the 500 of a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,6 +49,7 @@ __all__ = [
     "may_repeat",
     "retry_after",
     "settle",
+    "traced",
 ]
 
 
@@ -92,6 +95,7 @@ class Operation:
         identify: the vendor's own id of what the call made, taken from the JSON value.
         results: statuses other than 2xx whose body can be a result, each with its own `parse`. Where that raises, the
             status means what it means for every operation.
+        conflict_words: how the message of a 400 reads by which the vendor means a conflict; None where it never does.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Operation:
     refused: frozenset[int] = frozenset()
     identify: Callable[[Any], str] | None = None
     results: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
+    conflict_words: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +232,8 @@ def decipher(operation: Operation, seen: Reply | NoReply, *, now: float) -> Verd
     if 200 <= seen.status < 300:
         return _accepted(operation, seen)
     value = _result(operation, seen)
-    outcome, kind = _meaning(operation, seen.status) if value is None else (Outcome.PERMANENT, "incomplete")
     message, code, request_id = evidence_of(seen.headers, seen.body)
+    outcome, kind = _meaning(operation, seen.status, message) if value is None else (Outcome.PERMANENT, "incomplete")
     return Verdict(
         outcome,
         kind,
@@ -265,8 +270,14 @@ def settle(doubt: Verdict | None, latest: Verdict, safety: Safety) -> Verdict:
     return latest if latest.outcome is Outcome.PERMANENT and safety is Safety.NATURAL else doubt
 
 
-def _meaning(operation: Operation, status: int) -> tuple[Outcome, str]:
-    if status in (409, 412):
+def traced(traceparent: str | None) -> dict[str, str]:
+    """The header that sends W3C trace context along, where there is one."""
+    return {"traceparent": traceparent} if traceparent else {}
+
+
+def _meaning(operation: Operation, status: int, message: str) -> tuple[Outcome, str]:
+    words = operation.conflict_words
+    if status in (409, 412) or (status == 400 and words and words.search(message)):
         outcome, kind = _BY_CONFLICT[operation.conflict]
     else:
         by_hundred = _BY_HUNDRED.get(status // 100, (Outcome.UNKNOWN, "bad_reply"))

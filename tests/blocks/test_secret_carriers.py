@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.cxone import CXoneCredentials
+from blocks.genesys import GenesysCloudCredentials
 from blocks.webhook import WebhookEndpoint
 from cordboard.redaction import Redactor
 from cordboard.sandbox.definition import Client, default_definition
@@ -24,6 +25,8 @@ URL = f"https://hooks.example/{CANARY}"
 CARRIERS: dict[str, Callable[[], Any]] = {
     "credentials": lambda: CXoneCredentials(client_id="me", client_secret=CANARY),
     "client": lambda: CXoneCredentials(client_id="me", client_secret=CANARY).get_client(),
+    "genesys credentials": lambda: GenesysCloudCredentials(client_id="me", client_secret=CANARY),
+    "genesys client": lambda: GenesysCloudCredentials(client_id="me", client_secret=CANARY).get_client(),
     "token source": lambda: TokenSource("https://vendor.example/token", "me", CANARY),
     "token source with a Basic header": lambda: TokenSource("https://vendor.example/t", "me", CANARY, basic_auth=True),
     "webhook block": lambda: WebhookEndpoint(url=URL, secret=SIGNING),
@@ -43,7 +46,7 @@ def test_a_carrier_of_a_secret_does_not_show_it(make: Callable[[], Any]) -> None
     assert CANARY not in f"{carrier!r} {carrier} {carrier:} {dumped} {[carrier]} {vars(type(carrier))}"
 
 
-@pytest.mark.parametrize("block", [CXoneCredentials, WebhookEndpoint])
+@pytest.mark.parametrize("block", [CXoneCredentials, GenesysCloudCredentials, WebhookEndpoint])
 @pytest.mark.parametrize("wrong", [{}, {"client_secret": CANARY, "secret": CANARY}, {"client_secret": [CANARY]}])
 def test_a_block_that_cannot_be_made_does_not_show_what_it_was_given(block: Any, wrong: dict[str, Any]) -> None:
     """Where a field is missing, Pydantic's errors repeat all the others unless they are told not to."""

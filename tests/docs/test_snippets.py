@@ -30,6 +30,7 @@ from cordboard.sandbox.definition import Client, DataAction, Definition, Failure
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited
 from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.settings import Settings
+from cordboard.vendors.login import CXoneLogin, GenesysLogin
 from flows import __main__ as flows
 from tasks.registration_run import Status
 
@@ -38,7 +39,7 @@ PAGES = [CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
 PAGES += sorted((CHECKOUT / "docs").glob("*.md"))
 TEXTS = {page.name: page.read_text() for page in PAGES}
 EVERYTHING = "\n".join(TEXTS.values())
-ENVIRONMENT = re.compile(r"\b(?:CORDBOARD|CXONE)_[A-Z_]*[A-Z]\b")
+ENVIRONMENT = re.compile(r"\b(?:CORDBOARD|CXONE|GENESYS)_[A-Z_]*[A-Z]\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,8 +206,8 @@ def test_no_variable_is_documented_that_nothing_reads() -> None:
     known = {f"CORDBOARD_{setting.name.upper()}" for setting in dataclasses.fields(Settings)}
     sources = [*(CHECKOUT / "deployments").glob("*.py"), CHECKOUT / "tests" / "conftest.py"]
     known |= {name for source in sources for name in ENVIRONMENT.findall(source.read_text())}
-    block = (CHECKOUT / "blocks" / "cxone.py").read_text()
-    known |= {f"CXONE_{name.upper()}" for name in re.findall(r"(?m)^    ([a-z_]+): ", block)}
+    for login in (CXoneLogin, GenesysLogin):
+        known |= {f"{login.PREFIX}_{each.name.upper()}" for each in dataclasses.fields(login)}
     found = {name for name in ENVIRONMENT.findall(EVERYTHING) if not name.startswith(SECRET_VARIABLE)}
     assert found <= known
 

@@ -45,6 +45,10 @@ class Api:
     def read(self, flow_id: str) -> httpx.Response:
         return self.http.get(f"{FLOWS}/{flow_id}")
 
+    def save(self, flow: Any, if_match: Any = None, **headers: str) -> httpx.Response:
+        precondition = {} if if_match is None else {"if-match": str(if_match)}
+        return self.http.put(f"{FLOWS}/{flow['id']}", json=flow, headers={**precondition, **headers})
+
     def simulate(self, flow_id: str, dtmf: str = "", speech: str = "", **further: Any) -> httpx.Response:
         return self.http.post(DEBUG, json={"flowId": flow_id, "input": {"dtmf": dtmf, "speech": speech}, **further})
 
@@ -98,6 +102,24 @@ def menu() -> dict[str, Any]:
             {"id": "node_sales", "type": "terminal"},
         ],
     }
+
+
+@pytest.fixture
+def clinic() -> dict[str, Any]:
+    """A small menu of Genesys Cloud, as it is saved."""
+
+    def node(name: str, kind: str, **ways: str) -> dict[str, Any]:
+        named = {way.replace("_", " == "): target for way, target in ways.items()}
+        conditions = [{"condition": way, "destinationNodeId": target} for way, target in named.items()]
+        return {"id": name, "type": kind, "transitionConditions": conditions}
+
+    nodes = [
+        node("ask", "menu", dtmf_1="doctor", dtmf_2="bill", default="doctor"),
+        node("doctor", "queue", default="bye"),
+        node("bill", "queue", **{"else": "bye"}),
+        node("bye", "disconnect"),
+    ]
+    return {"id": "clinic", "name": "Clinic", "startNodeId": "ask", "nodes": {each["id"]: each for each in nodes}}
 
 
 @pytest.fixture

@@ -64,6 +64,44 @@ def test_a_flow_with_nothing_to_change_is_stored_as_it_is(how):
     assert altered(empty, how, Random(1)) == empty
 
 
+def way(target):
+    return {"condition": f"dtmf == '{target}'", "destinationNodeId": f"n{target}"}
+
+
+@st.composite
+def genesys_flows(draw):
+    ways = draw(st.lists(st.lists(st.integers(0, 3).map(way), max_size=4), min_size=4, max_size=4).filter(any))
+    nodes = {
+        f"n{n}": {"id": f"n{n}", "type": "menu", "transitionConditions": list(each)} for n, each in enumerate(ways)
+    }
+    return {"id": "f", "version": 2, "nodes": nodes}
+
+
+def ways_of(flow):
+    return [(name, repr(each)) for name, node in flow["nodes"].items() for each in node.get("transitionConditions", ())]
+
+
+@given(genesys_flows(), st.sampled_from(KINDS), st.integers())
+def test_a_flow_of_genesys_cloud_is_altered_in_the_same_ways(flow, how, seed):
+    """Its ways out have no ids that could be another; of its nodes the order means nothing, of its ways out it may."""
+    before = copy.deepcopy(flow)
+    after = altered(flow, how, Random(seed))
+    assert flow == before
+    assert (after == before) is (how in ("rename_connection", "reorder"))
+    assert ([*after["nodes"]] != [*before["nodes"]]) is (how == "reorder")
+    assert set(after["nodes"]) == set(before["nodes"])
+    grown = {"drop_connection": -1, "add_connection": 1, "duplicate_connection": 1}.get(how, 0)
+    if how != "drop_field":
+        assert len(ways_of(after)) - len(ways_of(before)) == grown
+    assert altered(flow, how, Random(seed)) == after
+
+
+@pytest.mark.parametrize("how", KINDS)
+def test_a_flow_of_genesys_cloud_with_nothing_to_change_is_stored_as_it_is(how):
+    empty = {"id": "f", "nodes": {}}
+    assert altered(empty, how, Random(1)) == empty
+
+
 def rule(how, **match):
     return {"match": {"path": "/api/v2/flows", "method": "POST", **match}, "fault": {"stores": how}}
 

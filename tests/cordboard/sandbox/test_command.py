@@ -54,8 +54,11 @@ def test_the_command_prints_what_to_export_and_ends_with_zero(command):
     out, err = process.communicate(timeout=10)
     assert process.returncode == 0
     assert out.splitlines() == [f"export {name}={value}" for name, value in env.items()]
+    ends = ("BASE_URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET")
+    assert [*env] == [f"{vendor}_{end}" for vendor in ("CXONE", "GENESYS") for end in ends]
     assert env["CXONE_BASE_URL"] in err
     assert "def-notify" in err
+    assert "clinic-menu" in err
     assert env["CXONE_CLIENT_SECRET"] not in err
 
 

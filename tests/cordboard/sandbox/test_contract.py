@@ -46,6 +46,12 @@ def test_every_action_of_the_example_chain_is_served():
     assert asked <= set(default_definition().data_actions)
 
 
+def test_the_example_of_genesys_cloud_is_the_flow_that_is_served():
+    """Patches of it are written from its version 12."""
+    example = read_document(ROOT / "examples/clinic_menu.json").value
+    assert {"id": "clinic-menu", **default_definition().flows.definitions["clinic-menu"]} == example
+
+
 def test_echo_returns_json_values_unchanged(start):
     """What goes in comes out: types, text that looks like numbers, and nesting survive."""
     api = start(data_actions={"def-echo": {"echo": True}})

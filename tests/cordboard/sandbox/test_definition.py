@@ -102,6 +102,7 @@ def test_every_fault_of_a_flow_that_exists_from_the_start_is_reported():
     wrong = {
         "menu": {"id": "other", "version": 0, "nodes": [{"id": "start", "type": "start"}], "connections": {}},
         "empty": {},
+        "clinic": {"id": "other", "version": 1.5, "nodes": {"ask": {"type": "menu"}}},
     }
     with pytest.raises(InvalidDocument) as refused:
         default_definition().changed(flows={"definitions": wrong})
@@ -113,6 +114,9 @@ def test_every_fault_of_a_flow_that_exists_from_the_start_is_reported():
         "menu: nodes[0].id 'start' does not start with node_",
         "menu: connections must be a list of objects",
         "empty: nodes must be a list of objects",
+        "clinic: id is not the name under which it stands",
+        "clinic: version must be a whole number from 1",
+        "clinic: nodes.ask does not end the call",
     ):
         assert fault in finding.message
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from cordboard.sandbox import Sandbox, default_definition
+from cordboard.sandbox.definition import SCOPES
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth2/token", "/v1/oauth2/token"])
@@ -18,7 +19,7 @@ def test_each_of_the_vendors_token_paths_gives_a_token(start, path):
     token = api.http.post(path, data={**form, "client_secret": api.box.env()["CXONE_CLIENT_SECRET"]}).json()
     assert token["token_type"] == "Bearer"
     assert token["expires_in"] == 3600
-    assert token["scope"] == "dataactions:execute dataactions:read flows:write flows:read flow:debug flow:read"
+    assert token["scope"] == " ".join(SCOPES)
 
 
 def test_a_client_may_show_its_secret_as_basic_auth(start):

@@ -53,8 +53,10 @@ def test_no_text_makes_retry_after_negative_endless_or_an_exception(text: str) -
         ({"message": "too many", "code": "limit.reached", "contextId": "c-1"}, "too many", "limit.reached"),
         ({"error": "invalid_client", "error_description": "unknown client"}, "unknown client", "invalid_client"),
         ({"error": {"message": "bad input", "code": 17}}, "bad input", "17"),
-        ({"errors": [{"message": "first", "code": "e1"}, {"message": "second"}]}, "first", "e1"),
-        ({"message": {"de": "nein"}, "code": ["x"], "errors": "oops"}, "", ""),
+        ({"errors": [{"message": "first", "code": "e1"}, {"message": "second"}]}, "first; second", "e1"),
+        ({"message": "bad: first", "errors": [{"message": "first"}, 7, {}]}, "bad: first", ""),
+        ({"message": "bad", "details": [{"fieldName": "nodes.a", "errorCode": "missing"}]}, "bad; nodes.a missing", ""),
+        ({"message": {"de": "nein"}, "code": ["x"], "errors": "oops", "details": {"a": 1}}, "", ""),
         ({"message": None, "code": True}, "", ""),
     ],
 )
@@ -66,6 +68,12 @@ def test_the_request_id_comes_from_headers_first() -> None:
     body = b'{"contextId": "from-body"}'
     assert evidence_of({"inin-correlation-id": "from-header"}, body)[2] == "from-header"
     assert evidence_of({}, body)[2] == "from-body"
+
+
+def test_a_hundred_faults_are_cut_like_every_long_message() -> None:
+    body = json.dumps({"message": "bad", "errors": [{"message": f"fault {n} " + "x" * 90} for n in range(100)]})
+    message = evidence_of({}, body.encode())[0]
+    assert (len(message), "fault 3 " in message) == (500, True)
 
 
 def test_a_missing_scope_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_without_a_reply_all_depends_on_whether_a_byte_left(seen: NoReply, outco
 def test_a_conflict_means_what_the_operation_says(status: int, conflict: Conflict, outcome: str, kind: str) -> None:
     verdict = decipher(operation(conflict=conflict), Reply(status, {}, b""), now=0.0)
     assert (verdict.outcome, verdict.kind) == (outcome, kind)
+
+
+@pytest.mark.parametrize("conflict", Conflict)
+def test_a_400_in_words_of_a_conflict_means_what_a_409_means_and_no_other_status_does(conflict: Conflict) -> None:
+    """Only where the operation knows such words, and only where the message has them."""
+    knows = operation(conflict=conflict, conflict_words=re.compile("stale"))
+    stale, other = b'{"message": "it is stale"}', b'{"message": "it is wrong"}'
+    seen = decipher(knows, Reply(400, {}, stale), now=0.0)
+    meant = decipher(knows, Reply(409, {}, stale), now=0.0)
+    assert (seen.outcome, seen.kind, seen.look_up) == (meant.outcome, meant.kind, meant.look_up)
+    assert decipher(knows, Reply(400, {}, other), now=0.0).kind == "rejected"
+    assert decipher(operation(conflict=conflict), Reply(400, {}, stale), now=0.0).kind == "rejected"
+    assert decipher(knows, Reply(422, {}, stale), now=0.0).kind == "rejected"
 
 
 @pytest.mark.parametrize("safety", Safety)
