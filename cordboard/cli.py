@@ -24,13 +24,14 @@ from cordboard.findings import Finding, errors_in
 from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "sandbox", "faults")
+KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "ivr-patch", "sandbox", "faults")
 #: The part of the project that knows a kind of file; it is imported only when such a file is met.
 _PARTS = {
     "chain": "chains",
     "ivr-flow": "ivr",
     "ivr-suite": "ivr",
     "ivr-properties": "ivr.paths",
+    "ivr-patch": "ivr.merge",
     "sandbox": "sandbox",
     "faults": "sandbox",
 }
@@ -98,6 +99,7 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     cover.add_argument("file", type=Path, metavar="FILE")
     cover.add_argument("--suite", type=Path, metavar="SUITE", help="only what this suite does not take yet")
     cover.add_argument("--pairs", action="store_true", help="every two connections, one after the other")
+    _add_edits(verbs)
     plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
     if verb == ["plan"]:
         _module("registration").add_arguments(plan)
@@ -114,6 +116,21 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     if verb == ["sandbox"]:
         _module("sandbox").add_arguments(sandbox)
     return parser
+
+
+def _add_edits(verbs: Any) -> None:
+    patch = _verb(verbs, "patch", _patch, "write the patch that makes one call flow of another")
+    patch.add_argument("before", type=Path, metavar="OLD")
+    patch.add_argument("after", type=Path, metavar="NEW")
+    patch.add_argument("--base-version", type=int, metavar="N", help="default: the version that OLD states")
+    patch.add_argument("--reason", default="", metavar="TEXT", help="why, for the audit")
+    patch.add_argument("--out", type=Path, metavar="PATCH", help="default: standard output")
+    merge = _verb(verbs, "merge", _merge, "join two edits of one call flow, or show what they disagree on")
+    merge.add_argument("base", type=Path, metavar="BASE", help="the flow from which both started")
+    merge.add_argument("ours", type=Path, metavar="OURS", help="a flow or a patch")
+    merge.add_argument("theirs", type=Path, metavar="THEIRS", help="a flow or a patch")
+    merge.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    merge.add_argument("--json", action="store_true", help="print flow, conflicts and findings as one JSON document")
 
 
 def _verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -213,6 +230,18 @@ def _prove(options: argparse.Namespace) -> int:
 
 def _cover(options: argparse.Namespace) -> int:
     code: int = _module("ivr.paths").run_cover(options.file, options.suite, options.pairs)
+    return code
+
+
+def _patch(options: argparse.Namespace) -> int:
+    edit = (options.before, options.after, options.base_version, options.reason)
+    code: int = _module("ivr.merge").run_patch(*edit, options.out)
+    return code
+
+
+def _merge(options: argparse.Namespace) -> int:
+    files = (options.base, options.ours, options.theirs)
+    code: int = _module("ivr.merge").run_merge(*files, options.out, options.json)
     return code
 
 
