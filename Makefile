@@ -18,9 +18,11 @@ lint: $(STAMP)  ## style and types
 bench: $(STAMP)  ## ratios against plain asyncio, a naive flow and the physical limit
 	@$(BIN)/python -m bench.chain $(ARGS)
 
-bench-flows: $(STAMP)  ## call flows: checks against their size, simulations against a bare walk
+bench-flows: $(STAMP)  ## call flows: checks and merges against their size, simulations against a bare walk, many writers
 	@$(BIN)/python -m bench.topology
 	@$(BIN)/python -m bench.simulate
+	@$(BIN)/python -m bench.merge
+	@$(BIN)/python -m bench.writers
 
 up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
 	@$(BIN)/python -m deployments.up

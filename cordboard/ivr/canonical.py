@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from cordboard.ivr.dialects.verification import verify
 from cordboard.ivr.model import Flow, Node, Transition
 from cordboard.jsontext import digest, dump_json
 
-__all__ = ["canonical", "content_hash", "same", "title", "verify", "way"]
+__all__ = ["canonical", "content_hash", "same", "title", "verify", "way", "without_bookkeeping"]
 
 #: Fields of vendors that say where something is drawn.
 LAYOUT = frozenset({"x", "y", "position", "layout", "color", "coordinates"})
@@ -80,6 +81,23 @@ def way(transition: Transition) -> tuple[str, str]:
         return show(parse(condition)), transition.type
     except ConditionError:
         return condition, transition.type
+
+
+def without_bookkeeping(flow: Flow) -> Flow:
+    """The flow without what the vendor writes into it by itself: an export can be sent back as it is."""
+
+    def own(extra: Mapping[str, Any], theirs: frozenset[str]) -> dict[str, Any]:
+        return {name: value for name, value in extra.items() if name not in theirs}
+
+    return replace(
+        flow,
+        version=None,
+        extra=own(flow.extra, BOOKKEEPING),
+        nodes=tuple(replace(node, extra=own(node.extra, STAMPS)) if node.extra else node for node in flow.nodes),
+        transitions=tuple(
+            replace(each, extra=own(each.extra, STAMPS)) if each.extra else each for each in flow.transitions
+        ),
+    )
 
 
 def _node(node: Node) -> dict[str, Any]:

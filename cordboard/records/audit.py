@@ -92,6 +92,17 @@ async def told(ledger: Ledger, tenant: str, run_key: str, kind: str) -> frozense
     return await ledger.read(lambda connection: frozenset(connection.scalars(query)))
 
 
+async def about(ledger: Ledger, tenant: str, subject: str, kind: str, limit: int = 1_000) -> list[dict[str, Any]]:
+    """The latest audit records about one subject whose kind begins so, of whichever run, oldest first.
+
+    Raises:
+        LedgerUnavailable: the ledger cannot be read.
+    """
+    mine = (audit.c.tenant == tenant) & (audit.c.subject == subject) & audit.c.kind.startswith(kind, autoescape=True)
+    query = select(audit).where(mine).order_by(audit.c.seq.desc()).limit(limit)
+    return await ledger.read(lambda connection: [dict(row) for row in connection.execute(query).mappings()][::-1])
+
+
 def check_chain(rows: Iterable[Mapping[str, Any]], head_seq: int, head_hash: str) -> AuditReport:
     """Checks records, in the order in which they are given, against each other and against the head."""
     seq, prev = 0, GENESIS

@@ -20,7 +20,7 @@ from typing import Any
 
 from cordboard.errors import BadCall, VendorFailed
 from cordboard.findings import Finding, errors_in
-from cordboard.ivr.canonical import BOOKKEEPING, STAMPS, content_hash, verify, way
+from cordboard.ivr.canonical import content_hash, verify, way, without_bookkeeping
 from cordboard.ivr.dialects.cxone import from_cxone, to_cxone
 from cordboard.ivr.diff import Difference, differences
 from cordboard.ivr.model import Flow, Node
@@ -146,23 +146,6 @@ def _laid_over(live: Node, ours: Node | None) -> Node:
     if ours.type != "decision":  # what the file's reader fills in where nobody said
         said["type"] = ours.type
     return replace(live, **said, extra={**live.extra, **ours.extra}, place=ours.place)
-
-
-def without_bookkeeping(flow: Flow) -> Flow:
-    """The flow without what the vendor writes into it by itself: an export can be sent back as it is."""
-
-    def own(extra: Mapping[str, Any], theirs: frozenset[str]) -> dict[str, Any]:
-        return {name: value for name, value in extra.items() if name not in theirs}
-
-    return replace(
-        flow,
-        version=None,
-        extra=own(flow.extra, BOOKKEEPING),
-        nodes=tuple(replace(node, extra=own(node.extra, STAMPS)) if node.extra else node for node in flow.nodes),
-        transitions=tuple(
-            replace(each, extra=own(each.extra, STAMPS)) if each.extra else each for each in flow.transitions
-        ),
-    )
 
 
 def _understood(live: Mapping[str, Any]) -> Flow:

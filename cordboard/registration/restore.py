@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from cordboard.errors import BadCall
+from cordboard.ivr.canonical import without_bookkeeping
 from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.model import Flow
 from cordboard.records.audit import history
 from cordboard.records.effects import EffectState, Entry
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
-from cordboard.registration.plan import Plan, without_bookkeeping
+from cordboard.registration.plan import Plan
 
 REPLACED, UNVERIFIED = "flow.replaced", "flow.unverified"
 Source = Literal["file", "restore"]

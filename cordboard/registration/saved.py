@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cordboard.errors import BadCall, InvalidJson
-from cordboard.ivr.canonical import content_hash
+from cordboard.ivr.canonical import content_hash, without_bookkeeping
 from cordboard.ivr.dialects.cxone import from_cxone
 from cordboard.ivr.diff import differences
 from cordboard.ivr.model import Flow
 from cordboard.jsontext import parse_json
-from cordboard.registration.plan import Plan, without_bookkeeping
+from cordboard.registration.plan import Plan
 
 MAX_BYTES = 16 * 1024 * 1024
 

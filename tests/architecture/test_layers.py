@@ -16,7 +16,7 @@ HOUSE = ("deployments", "flows", "tasks", "blocks", "cordboard")
 STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"__main__"},),
     ({"cli"},),
-    ({"sandbox"}, {"sending", "registration"}),
+    ({"sandbox"}, {"sending", "registration", "updating"}),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"},),
     ({"errors", "findings", "jsontext", "redaction", "settings", "__init__"},),

@@ -1,0 +1,65 @@
+"""What earlier runs of the same edit left in the ledger: saves that are done, and saves of which nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cordboard.records.audit import told
+from cordboard.records.effects import EffectState
+from cordboard.sending import Sent
+from cordboard.updating.kept import keep_saved, saves_of
+from cordboard.updating.run import UpdateRun
+from cordboard.updating.saving import looked_up
+
+_OPEN = frozenset({EffectState.SENT, EffectState.UNKNOWN})
+#: Ends after which a save was told to everybody who waits for it.
+_TOLD = ("flow.update.saved", "flow.update.unverified")
+
+
+async def recall(run: UpdateRun) -> None:
+    """Where this very edit was saved before: it is not made again, also where somebody took it back since.
+
+    A run that died between its save and the telling of it leaves the telling to this one, which then ends as `saved`.
+    """
+    for entry in (await run.handle.all_entries()).values():
+        if entry.state is EffectState.DONE:
+            run.version = (entry.result or {}).get("version")
+            run.status = "unchanged" if await _was_told(run) else "saved"
+            run.sent = Sent(EffectState.DONE, entry.result, reused=True)
+            if run.status == "unchanged":
+                run.notes += (
+                    f"this very edit was saved as version {run.version} at {entry.updated_at}; to make it again, say "
+                    "which version you edit now: set `base_version`",
+                )
+
+
+async def settle_open(run: UpdateRun, live: Mapping[str, Any]) -> None:
+    """Finds out what became of saves whose run died; one that took effect is the end of this edit.
+
+    One that was made for the version that is live still is left as it is: it is sent again, which is the same.
+    """
+    kept = await saves_of(run.ledger, run.handle)
+    for logical_id, entry in (await run.handle.all_entries()).items():
+        if entry.state in _OPEN and logical_id in kept:
+            sent = await looked_up(run, entry.effect, kept[logical_id], live)
+            if sent is not None and sent.state is EffectState.DONE:
+                run.sent, run.status, run.version = sent, "saved", sent.output["version"]
+                await keep_saved(run.handle, run.flow_id, sent.output["version"], sent.output)
+
+
+async def conclude_as_held(run: UpdateRun) -> bool:
+    """Where the live flow holds the edit: concludes saves of which nobody knows. Whether there was one."""
+    open_ones = [entry for entry in (await run.handle.all_entries()).values() if entry.state in _OPEN]
+    for entry in open_ones:
+        proof, result = {"kind": "read_back", "message": "the live flow holds the edit"}, dict(run.proposed.body)
+        await run.handle.conclude(entry.effect, EffectState.DONE, result=result, evidence=proof, attempts=0)
+        run.sent = Sent(EffectState.DONE, result, reused=True, proof=proof)
+    if open_ones:
+        run.notes += (f"the answer to its save was lost; version {run.version}, which is live, holds the edit",)
+    return bool(open_ones)
+
+
+async def _was_told(run: UpdateRun) -> bool:
+    handle = run.handle
+    return any([await told(run.ledger, handle.tenant, handle.run_key, kind) for kind in _TOLD])

@@ -1,0 +1,67 @@
+"""The versions of live flows that the ledger keeps: what each save replaced, and what it sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cordboard.records.audit import about, history
+from cordboard.records.ledger import Ledger
+from cordboard.records.run import RunHandle
+
+INTENDED, SAVED = "flow.save.intended", "flow.version"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One save, as it was put on record before it was sent.
+
+    Attributes:
+        logical_id: the effect.
+        version: the version that it replaces.
+        replaced: the flow of that version.
+        sent: the flow that takes its place.
+    """
+
+    logical_id: str
+    version: int
+    replaced: Mapping[str, Any]
+    sent: Mapping[str, Any]
+
+
+async def keep_intended(run: RunHandle, flow_id: str, kept: Kept) -> None:
+    """Puts on record what is about to be replaced by what; before it is sent."""
+    facts = {
+        "logical_id": kept.logical_id,
+        "version": kept.version,
+        "replaced": dict(kept.replaced),
+        "sent": dict(kept.sent),
+    }
+    await run.record(INTENDED, _subject(flow_id, kept.version), facts)
+
+
+async def keep_saved(run: RunHandle, flow_id: str, version: int, definition: Mapping[str, Any]) -> None:
+    """Puts a version on record that we saved, so that edits can be made from it later."""
+    await run.record(SAVED, _subject(flow_id, version), {"definition": dict(definition)})
+
+
+async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
+    """The saves of one edit that were put on record, by the effect's logical id, the oldest first."""
+    rows = await history(ledger, run.tenant, run.run_key)
+    found = [Kept(**json.loads(row["detail"])) for row in rows if row["kind"] == INTENDED]
+    return {kept.logical_id: kept for kept in found}
+
+
+async def version_kept(ledger: Ledger, run: RunHandle, flow_id: str, version: int) -> Mapping[str, Any] | None:
+    """A version of the flow, where any edit through this ledger read or saved it."""
+    subject = _subject(flow_id, version)
+    for kind, name in ((SAVED, "definition"), (INTENDED, "replaced")):
+        for row in await about(ledger, run.tenant, subject, kind, limit=1):
+            return dict(json.loads(row["detail"])[name])
+    return None
+
+
+def _subject(flow_id: str, version: int) -> str:
+    return f"{flow_id}@{version}"

@@ -1,0 +1,127 @@
+"""Brings an update about: from what is live to a save that holds, however often somebody saves in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from cordboard.updating.earlier import conclude_as_held, recall, settle_open
+from cordboard.updating.model import Limits
+from cordboard.updating.proposing import propose, rehearsed
+from cordboard.updating.reading import find_base, read_live
+from cordboard.updating.run import UpdateRun
+from cordboard.updating.saving import is_overtaken, read_back, save
+
+Step = Callable[[UpdateRun], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What an update is made of; a flow wraps each in a task.
+
+    Attributes:
+        join: reads what is live and makes the proposal.
+        rehearse: makes the calls of the suites on it.
+        agree: asks whoever has to agree; whether the proposal may be saved.
+        save: saves it.
+        verify: reads it back.
+    """
+
+    join: Step
+    rehearse: Step
+    agree: Callable[[UpdateRun], Awaitable[bool]]
+    save: Step
+    verify: Step
+
+
+async def join(run: UpdateRun) -> None:
+    """Reads what is live, settles what an earlier run left open, and makes the proposal.
+
+    Raises:
+        BadCall: there is no such flow, or the version that was edited cannot be found.
+        InvalidDocument: the edit does not fit the version that it was made from.
+        VendorFailed: the live flow cannot be read.
+    """
+    live = await read_live(run)
+    if run.base is None:
+        run.base = await find_base(run, live)
+    ours = run.ours()
+    await settle_open(run, live)
+    if run.status == "saved":
+        return
+    run.proposal = propose(run.base, ours, live, today=run.today)
+    run.version = run.proposal.version
+    if run.proposal.verdict == "unchanged" and await conclude_as_held(run):
+        run.status = "saved"
+
+
+async def rehearse(run: UpdateRun) -> None:
+    """Makes the calls of the suites on the merged flow."""
+    run.proposal = rehearsed(run.proposed, run.suites)
+
+
+async def nobody_to_ask(_: UpdateRun) -> bool:
+    """For updates that need nobody's consent."""
+    return True
+
+
+PLAIN = Steps(join, rehearse, nobody_to_ask, save, read_back)
+
+
+async def bring_about(
+    run: UpdateRun,
+    steps: Steps = PLAIN,
+    *,
+    dry_run: bool = False,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    chance: Callable[[], float] = random.random,
+) -> None:
+    """Takes an update to its end, which stands in `run.status`.
+
+    Args:
+        run: the update.
+        steps: what it is made of.
+        dry_run: whether to stop before anybody is asked and anything is sent.
+        sleep: waits for seconds.
+        chance: a number from 0 up to 1, so that writers who met do not meet again.
+
+    Raises:
+        CordboardError: as the steps do; nothing more was sent.
+    """
+    await recall(run)
+    while run.status == "planned" and await _round(run, steps, dry_run=dry_run) == "again":
+        if run.attempts >= run.limits.attempts or time.monotonic() >= run.deadline:
+            run.status = "overtaken"
+            return
+        await sleep(wait_after(run.attempts, run.limits, chance()))
+    if run.status == "saved":
+        await steps.verify(run)
+
+
+def wait_after(attempts: int, limits: Limits, chance: float) -> float:
+    """Seconds to wait after so many refused saves; who has lost more often waits less, so that nobody starves.
+
+    >>> [wait_after(attempts, Limits(longest_wait_seconds=1.0), 0.5) for attempts in (1, 2, 5)]
+    [0.5, 0.25, 0.1]
+    """
+    return limits.longest_wait_seconds * chance / attempts
+
+
+async def _round(run: UpdateRun, steps: Steps, *, dry_run: bool) -> Literal["done", "again"]:
+    await steps.join(run)
+    if run.status != "planned":
+        return "done"
+    if run.suites and run.proposed.verdict is None:
+        await steps.rehearse(run)
+    run.status = run.proposed.verdict or "planned"
+    if run.status != "planned" or dry_run:
+        return "done"
+    if not await steps.agree(run):
+        run.status = "declined"
+        return "done"
+    await steps.save(run)
+    return "again" if run.sent is not None and is_overtaken(run.sent) else "done"

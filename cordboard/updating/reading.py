@@ -1,0 +1,79 @@
+"""Reads flows and their versions at Genesys Cloud, and finds the one that an author edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cordboard.errors import BadCall, VendorFailed
+from cordboard.ivr.model import Flow
+from cordboard.sending import evidence
+from cordboard.updating.kept import version_kept
+from cordboard.updating.proposing import understood
+from cordboard.updating.run import UpdateRun, file_of
+from cordboard.vendors.genesys import read_flow, read_flow_version
+from cordboard.vendors.wire import Outcome
+
+READ_SECONDS = 30.0
+
+
+async def read_live(run: UpdateRun) -> dict[str, Any]:
+    """The flow as the vendor has it.
+
+    Raises:
+        BadCall: there is no flow of this id.
+        VendorFailed: it cannot be read.
+    """
+    request = read_flow(run.flow_id, run.trace("read"))
+    verdict = (await run.session.call(request, timeout_seconds=READ_SECONDS)).verdict
+    if verdict.outcome is Outcome.ACCEPTED:
+        found: dict[str, Any] = verdict.value
+        return found
+    if verdict.kind == "not_found":
+        raise BadCall(f"Genesys Cloud has no flow {run.flow_id}; an update changes a flow that is live")
+    raise VendorFailed(f"the live flow {run.flow_id} cannot be read", evidence(verdict))
+
+
+async def read_version(run: UpdateRun, version: int) -> dict[str, Any] | None:
+    """An earlier version, where the vendor still gives it out."""
+    request = read_flow_version(run.flow_id, version, run.trace(f"version {version}"))
+    verdict = (await run.session.call(request, timeout_seconds=READ_SECONDS)).verdict
+    return verdict.value if verdict.outcome is Outcome.ACCEPTED else None
+
+
+async def find_base(run: UpdateRun, live: Mapping[str, Any]) -> Flow:
+    """The flow that the author edited: the live one, one that the ledger keeps, or one that the vendor still has.
+
+    Raises:
+        BadCall: nobody has it any more, or it never was.
+    """
+    wanted, now = run.patch.base_version, live["version"]
+    if wanted > now:
+        raise BadCall(f"{_where(run)} edits version {wanted} of {run.flow_id}, and the live flow is version {now}")
+    if wanted == now:
+        return understood(live)
+    found = await version_kept(run.ledger, run.handle, run.flow_id, wanted) or await read_version(run, wanted)
+    if found is None:
+        raise BadCall(
+            f"{_where(run)} edits version {wanted} of {run.flow_id}; the live flow is version {now}, and neither the "
+            f"ledger nor the vendor has version {wanted} any more. Without it nobody can tell your edit from the edits "
+            f"of others: give the flow that you edited with --base FILE, or make the edit anew from version {now}"
+        )
+    return understood(found)
+
+
+def check_base(run: UpdateRun, base: Flow) -> None:
+    """Checks that a flow from a file is the one that the author edited.
+
+    Raises:
+        BadCall: it is another.
+    """
+    if base.platform != "genesys" or base.id != run.flow_id:
+        raise BadCall(f"{base.file} is {base.id} of {base.platform}, and {_where(run)} edits {run.flow_id} of genesys")
+    if base.version is not None and base.version != run.patch.base_version:
+        edited = run.patch.base_version
+        raise BadCall(f"{base.file} is version {base.version}, and {_where(run)} edits version {edited}")
+
+
+def _where(run: UpdateRun) -> str:
+    return file_of(run.patch) or "the patch"
