@@ -1,8 +1,9 @@
-"""`make demo`: a chain run, broken and taken up again, a call flow registered once; ends with what happened."""
+"""`make demo`: a chain is run and taken up again, call flows are simulated, registered and updated; what happened."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections import Counter
@@ -17,6 +18,8 @@ from cordboard.sandbox.server import RunningSandbox, running_sandbox
 
 CHAIN = "examples/customer_sync.yaml"
 MENU = "examples/hospital_menu.yaml"
+CALLS = "examples/hospital_suite.yaml"
+PATCH = "examples/clinic_holiday.yaml"
 LOCKED = {
     "match": {"definition_id": "def-update-crm", "nth": [1]},
     "fault": {"status": 422, "body": {"code": "record_locked", "message": "the record is locked by another user"}},
@@ -27,6 +30,7 @@ def main() -> int:
     """Runs the demo; 0 when every step ended as it must."""
     home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
     os.environ["CORDBOARD_HOME"] = str(home)
+    logging.getLogger("cordboard").addHandler(logging.NullHandler())  # the tables say it
     with running_sandbox(faults=Faults.of(LOCKED)) as box:
         os.environ.update(box.env())
         os.environ["CORDBOARD_WEBHOOK_URL"] = f"{box.base_url}/webhooks/demo"
@@ -46,22 +50,35 @@ def _walk(box: RunningSandbox, home: Path) -> int:
     second, again = run_chain(first["run_key"])
     show(second)
 
-    say(f"4. Register the call flow {MENU}: planned against what is live, sent once, read back")
-    registered = by_hand("register-ivr", MENU)
+    say(f"4. Make the calls of {CALLS}, before anybody dials")
+    simulated = by_hand("simulate-ivr", CALLS)
 
-    say("5. Register it again: the live flow means the same, so nothing is sent")
-    unchanged = by_hand("register-ivr", MENU)
+    say("5. Register the call flow: planned against what is live, sent once, read back; again, and nothing is sent")
+    registered = by_hand("register-ivr", MENU) or by_hand("register-ivr", MENU)
+
+    say(f"6. Change a live flow with {PATCH}, while another team has saved its own edit")
+    flow = box.flows["clinic-menu"]
+    box.flows["clinic-menu"] = {
+        **flow,
+        "nodes": {**flow["nodes"], "agent": {**flow["nodes"]["agent"], "prompt": "Please hold."}},
+    }
+    updated = by_hand("update-ivr", PATCH)
+    kept = box.flows["clinic-menu"]["nodes"]["agent"]["prompt"] == "Please hold."
+    print(f"The other team's edit is {'there still' if kept else 'lost'}")
 
     say("What the vendor really saw")
     sends = Counter(request.definition_id for request in box.truth.requests if request.definition_id)
     sends["call flow registrations"] = len(box.truth.posts("/api/v2/flows"))
+    sends["call flow updates"] = len(box.truth.saves_of("clinic-menu"))
     for what, count in sorted(sends.items()):
         print(f"  {what:<24} {count} request{'' if count == 1 else 's'}")
     place = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
     print(f"\nEverything is under {place}: the ledger, the documents of the runs, Prefect's database")
     print("See it in a browser: make up", flush=True)
     chain_ended = (code, again) == (1, 0) and second["status"] == "completed"
-    return 0 if chain_ended and (registered, unchanged, sends["call flow registrations"]) == (0, 0, 1) else 1
+    flows_ended = (simulated, registered, updated, kept) == (0, 0, 0, True)
+    sent_once = sends["call flow registrations"] == sends["call flow updates"] == 1
+    return 0 if chain_ended and flows_ended and sent_once else 1
 
 
 def run_chain(run_key: str | None = None) -> tuple[dict[str, Any], int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError, InvalidDocument, Ours
-from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain, simulate_ivr
+from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain, simulate_ivr, update_ivr
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as a shell has it
 
@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     webhook.add_argument("--webhook", metavar="BLOCK", help="webhook block; else CORDBOARD_WEBHOOK_URL")
     vendor = argparse.ArgumentParser(add_help=False)
     vendor.add_argument("--credentials", metavar="BLOCK", help="credentials block; else CXONE_* of the environment")
+    genesys = argparse.ArgumentParser(add_help=False)
+    genesys.add_argument("--credentials", metavar="BLOCK", help="credentials block; else GENESYS_* of the environment")
     limits = argparse.ArgumentParser(add_help=False)
     limits.add_argument("--deadline", type=float, metavar="SECONDS", help="nothing starts after this long")
 
@@ -106,6 +108,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulation.add_argument("--report-dir", metavar="DIR", help="where reports are written")
     simulation.set_defaults(job=simulate_ivr)
+
+    update = jobs.add_parser(
+        "update-ivr",
+        parents=[common, webhook, genesys, limits],
+        help="change nodes of a live call flow that others edit",
+    )
+    update.add_argument("patch", metavar="PATCH", nargs="?", help="the patch file")
+    update.add_argument("--suite", action="append", default=[], metavar="SUITE", help="rehearse it on the merged flow")
+    update.add_argument("--dry-run", action="store_true", help="stop before anybody is asked and anything is sent")
+    update.add_argument("--approval", action="store_true", help="pause until a person agrees in the Prefect UI")
+    update.add_argument("--approval-minutes", type=float, metavar="MINUTES", help="no answer in this time is a no")
+    update.add_argument("--undo", metavar="RUN", help="take back what an update saved, by its run key")
+    update.add_argument("--base", metavar="FILE", help="the version that was edited, where nobody else has it")
+    update.add_argument("--attempts", type=int, metavar="N", help="saves at the most where others save in between")
+    update.set_defaults(job=update_ivr)
 
     deliver = jobs.add_parser("deliver-webhooks", parents=[common, webhook], help="deliver webhooks that still wait")
     deliver.set_defaults(job=deliver_webhooks)

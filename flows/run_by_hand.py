@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from cordboard.chains.model import load_chain
 from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.results import exit_code
+from cordboard.documents import read_document
 from cordboard.errors import NO_ACCESS, NOT_NOW, BadCall, Theirs
 from cordboard.findings import Finding, Severity, errors_in
 from cordboard.ivr.reading import load_flow
@@ -102,6 +103,39 @@ def simulate_ivr(args: argparse.Namespace) -> int:
     return 2 if kinds <= NO_ACCESS else 3 if kinds <= NOT_NOW | {"timeout", "lost_reply", "gateway_timeout"} else 1
 
 
+def update_ivr(args: argparse.Namespace) -> int:
+    """Updates a live call flow and prints what changes and how it ended."""
+    from cordboard.ivr.merge import load_patch  # noqa: PLC0415
+    from cordboard.updating.document import exit_code  # noqa: PLC0415
+
+    if args.approval and not os.environ.get("PREFECT_API_URL"):
+        raise BadCall(
+            "--approval asks in the Prefect UI, and there is none: start a server (`make up`), set PREFECT_API_URL"
+        )
+    if args.patch:
+        load_patch(Path(args.patch))
+    for suite in args.suite:
+        read_document(Path(suite))
+    from flows.update_ivr import UpdateIvr  # noqa: PLC0415
+    from flows.update_ivr import update_ivr as flow  # noqa: PLC0415
+
+    asked = _asked(
+        UpdateIvr,
+        patch=args.patch,
+        suites=args.suite,
+        dry_run=args.dry_run,
+        approval=args.approval,
+        approval_minutes=args.approval_minutes,
+        undo=args.undo,
+        base=args.base,
+        attempts=args.attempts,
+        deadline_seconds=args.deadline,
+    )
+    document = _document_of(asyncio.run(_run_at_genesys(flow, asked, args.credentials, args.webhook)))
+    _show(document, print_update, as_json=args.json)
+    return exit_code(document)
+
+
 def deliver_webhooks(args: argparse.Namespace) -> int:
     """Delivers what earlier runs left in the outbox."""
     from flows.deliver_webhooks import deliver_webhooks as flow  # noqa: PLC0415
@@ -137,6 +171,16 @@ async def _run(flow: Any, asked: Any, credentials: str | None, *webhook: str | N
     endpoint = [await _webhook(name) for name in webhook]
     login = await _credentials(credentials) if needs_login else None
     return await flow(asked, login, *endpoint, return_state=True)
+
+
+async def _run_at_genesys(flow: Any, asked: Any, credentials: str | None, webhook: str | None) -> Any:
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
+
+    if not credentials:
+        GenesysCloudCredentials.from_env(os.environ)  # missing variables are told at once
+    await _reach_server()
+    login = await _load(GenesysCloudCredentials, credentials) if credentials else None
+    return await flow(asked, login, await _webhook(webhook), return_state=True)
 
 
 async def _deliver(flow: Any, webhook: str | None) -> dict[str, Any]:
@@ -226,8 +270,38 @@ def print_simulation(document: dict[str, Any]) -> None:
         print(f"  judged by our engine alone: {name}")
     for what, share in document["coverage"].items():
         print(f"  {what}: {share['taken']} of {share['total']} taken")
-    for path in document["reports"]:
-        print(f"  {path}")
+    if document["reports"]:
+        first, *others = document["reports"]
+        print(f"  {first}, and beside it {', '.join(Path(path).name.partition('.')[2] for path in others)}")
+
+
+def print_update(document: dict[str, Any]) -> None:
+    """Prints what an update changes or changed, why it did not, and how to go on."""
+    for item in document["findings"]:
+        print(_finding_of(item))
+    version = f", version {document['version']}" if document["version"] else ""
+    print(f"{document['flow_id']}: {document['status']}{version}")
+    for conflict in document["conflicts"]:
+        print(f"  {conflict['sentence']}")
+    for change in document["noticed"]:
+        print(f"  callers notice: {change['sentence']}")
+    for sentence in document["changes"]:
+        print(f"  {sentence}")
+    for each in document["rehearsals"]:
+        print(f"  rehearsed {each['suite']}: {each['passed']} of {each['total']} calls are as they must be")
+        for broken in each["broken"]:
+            print(f"    {broken['name']}: {'; '.join(broken['mismatches'])}")
+    if document["rehearsals"] and document["unrehearsed"]:
+        print(f"  changed, and in no call of the rehearsal: {', '.join(document['unrehearsed'])}")
+    if document["differences"]:
+        print("Not as it should be:")
+        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
+    for sentence in document["notes"]:
+        print(f"Mind: {sentence}")
+    if document["error"]:
+        print(f"The vendor: {document['error'].get('message', 'no answer')}")
+    if document["undo"]:
+        print(f"To take it back: {document['undo']}")
 
 
 def print_drift(document: dict[str, Any]) -> None:

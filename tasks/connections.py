@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from blocks.cxone import CXoneCredentials
+from blocks.genesys import GenesysCloudCredentials
 from blocks.webhook import WebhookEndpoint, endpoint_from_env
 from cordboard.records.ledger import Ledger
 from cordboard.records.relay import Relay
@@ -50,7 +51,7 @@ async def connected(  # noqa: PLR0913  told by name
     *,
     kind: str,
     api: Api,
-    credentials: CXoneCredentials | None,
+    credentials: CXoneCredentials | GenesysCloudCredentials | None,
     webhook: WebhookEndpoint | None,
     redactor: Redactor,
 ) -> AsyncIterator[Connections]:
@@ -60,7 +61,7 @@ async def connected(  # noqa: PLR0913  told by name
         run_key: what makes the run this run and no other, in the ledger.
         kind: what kind of job it is.
         api: which of the vendor's APIs it uses.
-        credentials: the tenant; None takes it from the environment.
+        credentials: the tenant; None takes a CXone tenant from the environment.
         webhook: the receiver; None takes it from the environment.
         redactor: learns the secrets.
     """

@@ -63,10 +63,10 @@ def registration_markdown(flow: Flow, document: dict[str, Any]) -> str:
     lines = [f"# {plain(title(flow) or flow.id)}: {status}", "", _SAID[status]]
     if error:
         lines += ["", plain(str(error.get("message", "")))]
-    lines += _section("What changes for callers", (document["plan"] or {}).get("changes", []))
-    lines += _section("What is not as it should be", document.get("differences", []))
-    lines += _section("Mind", document.get("doubts", []))
-    lines += _section("Findings", [_finding(item) for item in document["findings"]])
+    lines += section("What changes for callers", (document["plan"] or {}).get("changes", []))
+    lines += section("What is not as it should be", document.get("differences", []))
+    lines += section("Mind", document.get("doubts", []))
+    lines += section("Findings", [finding_line(item) for item in document["findings"]])
     if document.get("restore"):
         lines += ["", "To take it back:", "", f"    {document['restore']}"]
     return "\n".join(lines)
@@ -79,11 +79,12 @@ def drift_markdown(found: Sequence[Drift]) -> str:
     for each in found:
         if each.status != "same":
             said = each.changes or (each.in_short(),)
-            lines += _section(f"{plain(each.flow_id)}: live, and not in the file", list(said))
+            lines += section(f"{plain(each.flow_id)}: live, and not in the file", list(said))
     return "\n".join(lines)
 
 
-def _section(heading: str, sentences: list[str]) -> list[str]:
+def section(heading: str, sentences: list[str]) -> list[str]:
+    """A heading with a list under it; nothing where the list is empty."""
     if not sentences:
         return []
     shown = [f"- {plain(sentence)}" for sentence in sentences[:_SHOWN]]
@@ -91,7 +92,8 @@ def _section(heading: str, sentences: list[str]) -> list[str]:
     return ["", f"## {heading}", "", *shown, *([f"- … and {rest} more"] if rest else [])]
 
 
-def _finding(item: dict[str, Any]) -> str:
+def finding_line(item: dict[str, Any]) -> str:
+    """A finding in one line."""
     line = f"line {item['line']}: " if item["line"] else ""
     way = f" (way: {' → '.join(item['proof'])})" if item["proof"] else ""
     return f"{item['severity']} [{item['rule']}] {line}{item['message']}{way}"

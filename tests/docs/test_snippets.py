@@ -22,6 +22,7 @@ from cordboard.chains.filters import FILTERS, TESTS
 from cordboard.chains.params import SECRET_VARIABLE
 from cordboard.chains.results import ActionResult, ActionStatus
 from cordboard.chains.shape import json_schema
+from cordboard.ivr.merge.shape import NodeChangeShape, PatchShape, WayShape
 from cordboard.ivr.shape import ConnectionShape, FlowShape, LimitsShape, NodeShape, SuppressionShape
 from cordboard.ivr.suite.shape import CaseShape, ExpectShape, SuiteShape
 from cordboard.ivr.topology import RULES
@@ -30,6 +31,7 @@ from cordboard.sandbox.definition import Client, DataAction, Definition, Failure
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited
 from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.settings import Settings
+from cordboard.updating.model import Status as UpdateStatus
 from cordboard.vendors.login import CXoneLogin, GenesysLogin
 from flows import __main__ as flows
 from tasks.registration_run import Status
@@ -238,6 +240,12 @@ KEYS: dict[str, set[str]] = {
     | {name for part in (Fault, Hang, Drip, LateCommit, RateLimited) for name in part.model_fields},
     "write-a-call-flow.md": {*RULES, *keys_of_call_flow()},
     "register-a-call-flow.md": set(get_args(Status)),
+    "patch-a-live-flow.md": {
+        field.alias or name
+        for part in (PatchShape, NodeChangeShape, WayShape)
+        for name, field in part.model_fields.items()
+    },
+    "update-a-live-flow.md": set(get_args(UpdateStatus)),
     "simulate.md": {*SuiteShape.model_fields, *CaseShape.model_fields, *ExpectShape.model_fields},
     "run-and-redrive.md": {*ActionResult(ActionStatus.FAILED, items={"failed": 1}).as_json()},
 }
