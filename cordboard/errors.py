@@ -5,6 +5,7 @@
     │   ├── InvalidDocument            a file breaks rules; every finding is listed with its place
     │   ├── InvalidJson                bytes that are not the strict JSON we accept
     │   ├── BindError                  a template cannot be bound; names path and near names
+    │   ├── ConditionError             a condition of a call flow cannot be read; in cordboard.ivr.conditions
     │   ├── BadCall                    a setting, argument or credential is missing or malformed
     │   └── RunBusy                    another live process holds this run key
     └── Theirs                     3   a vendor or a service failed us

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from cordboard.errors import BadCall, VendorFailed
-from cordboard.ivr.canonical import content_hash
+from cordboard.ivr.canonical import content_hash, without_bookkeeping
 from cordboard.ivr.diff.wording import visible
 from cordboard.ivr.suite import (
     Case,
@@ -24,11 +24,12 @@ from cordboard.ivr.suite import (
     judged,
     path_differences,
     run_case,
+    same_value,
 )
 from cordboard.ivr.trace import Program, Trace, compile_flow, from_vendor
 from cordboard.jsontext import dump_json
 from cordboard.redaction import Redactor
-from cordboard.registration.plan import hash_of, without_bookkeeping
+from cordboard.registration.plan import hash_of
 from cordboard.sending import evidence
 from cordboard.vendors.cxone import read_flow, traceparent
 from cordboard.vendors.cxone_debug import debug_flow, why_forbidden
@@ -39,6 +40,8 @@ SLICE = 1000
 #: Answers that no further call of the same flow would change.
 _ONCE_FOR_ALL = frozenset({"forbidden", "not_found", "unauthorized", "credentials", "redirected"})
 CALL_SECONDS = 30.0
+#: More rounds of a loop the vendor's debugger does not make.
+MOST_LOOPS = 1000
 
 
 class Simulation:
@@ -150,9 +153,9 @@ async def _simulated(run: Simulation, case: Case, dtmf: str, speech: str) -> Tra
     verdict = (await run.session.call(request, timeout_seconds=CALL_SECONDS, deadline=run.deadline)).verdict
     value = run.redactor.value(verdict.value)
     if verdict.outcome is Outcome.ACCEPTED:
-        return from_vendor(value, run.program, case.inputs)
+        return from_vendor(value, run.program, case.inputs, case.variables)
     if value is not None:  # 500: the flow does not compile, and the reply says how far it came
-        return from_vendor(value, run.program, case.inputs, failed=True)
+        return from_vendor(value, run.program, case.inputs, case.variables, failed=True)
     if run.refused is not None:
         raise run.refused
     failed = VendorFailed("the vendor did not make the call", await _explained(run, verdict))
@@ -187,6 +190,9 @@ def in_vendor_words(case: Case) -> tuple[str, str]:
         BadCall: it cannot be said so.
     """
     kinds = [given.kind for given in case.inputs]
+    if case.max_loops > MOST_LOOPS:
+        limit = f"the vendor's debugger takes no `max_loops` above {MOST_LOOPS}"
+        raise BadCall(f"{limit}: run this case with the local engine")
     if case.mocks:
         raise BadCall("the vendor's debugger takes no outcomes of actions: run this case with the local engine")
     if case.then != "silence":
@@ -218,7 +224,7 @@ def _differences(local: Trace, vendor: Trace) -> Iterator[str]:
         ours, theirs = f"{local.end.kind} at {local.exit}", f"{vendor.end.kind} at {vendor.exit}"
         yield f"the engines differ: our call ends {ours}, the vendor's {visible(theirs)}"
     for name in sorted(local.variables.keys() & vendor.variables.keys()):
-        if dump_json(local.variables[name]) != dump_json(vendor.variables[name]):
+        if not same_value(local.variables[name], vendor.variables[name]):
             ours, theirs = (visible(dump_json(each.variables[name])[:200]) for each in (local, vendor))
             yield f"the engines differ: {visible(name)} is {ours} here, {theirs} at the vendor"
 

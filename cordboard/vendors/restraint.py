@@ -63,10 +63,14 @@ class Breaker:
     Only what says "the vendor is down" counts: no connection, a lost reply, 5xx. A 429, a timeout and a 504 (a slow
     action) say nothing, and any sound reply, 4xx included, starts the count anew: one broken action among others stops
     nothing.
+
+    Attributes:
+        reason: the last failure that counted, in a sentence; empty where none did.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.reason = ""
         self._failures = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._open_until: float | None = None
@@ -91,7 +95,7 @@ class Breaker:
         if not _is_down(verdict):
             self._failures, self._pause, self._open_until = 0, FIRST_PAUSE_SECONDS, None
             return
-        self._failures += 1
+        self._failures, self.reason = self._failures + 1, verdict.message
         if permit.probe or (self._open_until is None and self._failures >= BREAKS_AFTER):
             self._open_until = self._clock() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)

@@ -173,7 +173,8 @@ class VendorSession:
     async def _admitted(self, call: Call, order: _Order) -> Verdict:
         permit = self._breaker.admit()
         if permit.wait_seconds:
-            message = "nothing was sent: the vendor failed many times in a row and is left alone for a while"
+            reason = f"; last failure: {self._breaker.reason}" if self._breaker.reason else ""
+            message = f"nothing was sent: the vendor failed many times in a row and is left alone for a while{reason}"
             wait = permit.wait_seconds
             return call.note(Verdict(Outcome.REFUSED, "breaker_open", message=message, retry_after_seconds=wait))
         verdict, repeats = None, call.sends > 0

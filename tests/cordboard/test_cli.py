@@ -361,3 +361,21 @@ def test_a_behaviour_diff_says_with_the_keys_what_changes_for_callers(
     assert main(["diff", "--behaviour", HOSPITAL, rerouted]) == 1
     said = capsys.readouterr().out
     assert "2" in said and "Ward switchboard" in said and "Operator" in said
+
+
+@pytest.mark.parametrize("command", [["prove"], ["cover"], ["diff", "--behaviour", HOSPITAL]])
+def test_what_is_no_call_flow_is_named_as_what_it_is(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    suite = str(ROOT / "examples" / "hospital_suite.yaml")
+    assert main([*command, suite]) == 2
+    assert f"{suite} is no call flow: it is a suite of calls" in capsys.readouterr().err
+
+
+def test_a_suite_of_another_flow_is_not_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cover", HOSPITAL, "--suite", str(ROOT / "examples" / "main_menu_suite.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert "the suite is of the flow `ivr_main_menu_v2`" in said and "no node" not in said
+
+
+def test_a_connection_that_nobody_takes_is_named_with_what_leads_along_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cover", HOSPITAL, "--pairs"]) == 0
+    assert "node_welcome → node_menu (default), then node_menu → node_operator (fallback)" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,10 @@ def test_what_fails_here_stays_failed_where_the_vendor_makes_no_call(simulate: A
     assert "node_emergency" in found["a"]["mismatches"][0] and "flow:debug" in found["a"]["mismatches"][-1]
 
 
-@pytest.mark.parametrize("case", ["then: hangup", 'dtmf: ["22"]', "mocks: {node_wards: [{a: 1}]}", "dtmf: [no_input]"])
+@pytest.mark.parametrize(
+    "case",
+    ["then: hangup", 'dtmf: ["22"]', "mocks: {node_wards: [{a: 1}]}", "dtmf: [no_input]", "max_loops: 1001"],
+)
 def test_a_call_that_the_debugger_cannot_make_is_not_made_otherwise(
     simulate: Any, live: Any, tmp_path: Path, case: str
 ) -> None:
@@ -251,3 +255,27 @@ def test_a_secret_that_the_vendor_repeats_is_masked(simulate: Any, tmp_path: Pat
         document = simulate(box, suite(tmp_path, 'name: a, dtmf: "2"'), "vendor", report_dir=str(tmp_path / "out"))
     text = json.dumps(document) + "".join(Path(path).read_text() for path in document["reports"])
     assert secret not in text and "\x1b" not in text
+
+
+@pytest.mark.parametrize(("signal_", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_and_what_was_made_is_reported(
+    live: Any, start: Any, wait_until: Any, tmp_path: Path, signal_: signal.Signals, code: int
+) -> None:
+    """Within seconds, while the vendor still thinks about a call."""
+    box = live({"match": {**DEBUG, "nth": [2]}, "fault": {"hang": {"at": "after_commit"}}})
+    calls = suite(tmp_path, *(f'name: c{n}, dtmf: "2"' for n in range(3)))
+    out = tmp_path / "out"
+    one_at_a_time = {"CORDBOARD_IN_FLIGHT": "1", "CORDBOARD_CALLS_PER_SECOND": "100"}
+    process = start(box, "simulate-ivr", calls, "--engine", "vendor", "--report-dir", out, "--json", **one_at_a_time)
+    wait_until(lambda: len(box.truth.posts(DEBUG["path"])) == 2)
+    process.send_signal(signal_)
+    printed, said = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (code, "")
+    assert "Traceback" not in said
+    (report,) = out.rglob("*.json")
+    cases = by_name(json.loads(report.read_text()))
+    assert {name: case["mismatches"] for name, case in cases.items()} == {
+        "c0": [],
+        "c1": ["the call was not made"],
+        "c2": ["the call was not made"],
+    }

@@ -19,10 +19,12 @@ from cordboard.ivr.paths.telling import doing, shown
 from cordboard.ivr.paths.world import Unknown, World, worlds_of
 from cordboard.ivr.trace import End, Input, Program, State, Variables
 
-MOST_PAIRS = 50_000
+MOST_PAIRS = 30_000
 #: The outcomes of so many actions in one call are told apart.
 _MOST_ACTIONS = 3
 _MOST_STEPS = 10_000
+#: So many moves are tried for each comparison, on the average.
+_MOST_TRIED = 30
 _MOST_VARIANTS = 4
 
 _Table = Mapping[tuple[str, int], Value]
@@ -71,7 +73,7 @@ def behaviour_changes(
         old: the flow as it was.
         new: the flow as it is now.
         limit: how many changes are told.
-        most_pairs: how many moments of calls are compared; where they do not suffice, the last change says so.
+        most_pairs: how often what comes of both is compared; where they do not suffice, the last change says so.
     """
     worlds = worlds_of(old, new)
     comparison = _Comparison(_Side(old, worlds[0]), _Side(new, worlds[1]))
@@ -112,15 +114,21 @@ class _Side:
 
     def __init__(self, program: Program, world: World) -> None:
         self.program, self.world = program, world
-        self._moves = Moves(program, world)
+        self.moves = Moves(program, world)
+        self.tried = 0
+        self._asked: dict[State, list[Move]] = {}
+        self._heard = [tuple(noticed_at(station)) for station in program.stations]
 
     def first(self) -> _Moment:
         """The moment at which a call begins."""
-        return self._counted(self._moves.first(), 0)
+        return self._counted(self.moves.first(), 0)
 
     def asked(self, moment: _Moment) -> list[Move]:
         """The moves of a call that waits for the caller."""
-        return list(self._moves.of(moment.state))
+        state = moment.state
+        if state not in self._asked:
+            self._asked[state] = list(self.moves.of(state))
+        return self._asked[state]
 
     def outcomes(self, moment: _Moment, table: _Table, given: Input | None) -> Iterator[tuple[_Outcome, _Table]]:
         """What can come of an input, for all that nobody knows; where nothing is given, of the beginning of a call."""
@@ -163,6 +171,7 @@ class _Side:
         todo: list[Any],
     ) -> Iterator[tuple[_Outcome, _Table]]:
         """Goes on by one move, where that agrees with what is known of this call."""
+        self.tried += 1
         known = self._agreeing(move, moment, table)
         if known is None:
             return
@@ -203,7 +212,7 @@ class _Side:
         return _Moment(state, actions)
 
     def _noticed(self, moment: _Moment) -> tuple[Noticed, ...]:
-        return tuple(noticed_at(self.program.stations[moment.state.node]))
+        return self._heard[moment.state.node]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,9 +251,11 @@ class _Comparison:
         self._old, self._new = old, new
         self._partings: dict[tuple[tuple[str, ...], Input | None], list[_Parting]] = {}
         self._reworded: dict[tuple[str, str], tuple[Input, ...]] = {}
+        self._most = self._compared = 0
 
     def run(self, most: int) -> bool:
         """Compares calls, those with few inputs first; whether all of them were compared."""
+        self._most = most
         first = _Pair(self._old.first(), self._new.first(), {}, ())
         todo = deque(self._together(first, None, [], ("start",)))
         seen = {pair.key for pair in todo}
@@ -254,11 +265,16 @@ class _Comparison:
                 place = self._old.program.name(pair.old.state.node), self._new.program.name(pair.new.state.node)
                 for following in self._together(pair, inputs[0], inputs, place):
                     if following.key not in seen:
-                        if len(seen) >= most:
-                            return False
                         seen.add(following.key)
                         todo.append(following)
-        return True
+                if self._is_over():
+                    return False
+        return not (self._is_over() or self._old.moves.cut or self._new.moves.cut)
+
+    def _is_over(self) -> bool:
+        """Whether enough has been compared, or tried in vain."""
+        tried = self._old.tried + self._new.tried
+        return self._compared > self._most or tried > _MOST_TRIED * self._most
 
     def _kinds(self, pair: _Pair) -> list[list[Input]]:
         """Inputs that stand for all, put together where they do the same in both flows."""
@@ -280,6 +296,9 @@ class _Comparison:
         inputs = pair.inputs if given is None else (*pair.inputs, given)
         for before, known in self._old.outcomes(pair.old, pair.table, given):
             for after, table in self._new.outcomes(pair.new, known, given):
+                self._compared += 1
+                if self._is_over():
+                    return
                 alike_enough = before.felt == after.felt or _only_reworded(before, after)
                 if not alike_enough:
                     self._part(before, after, table, inputs, alike, place)

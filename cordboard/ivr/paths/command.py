@@ -14,6 +14,7 @@ import yaml
 from cordboard.documents import Document, read_document
 from cordboard.errors import BadCall, InvalidDocument
 from cordboard.findings import Finding
+from cordboard.ivr.model import Flow, Transition
 from cordboard.ivr.paths.behaviour import behaviour_changes
 from cordboard.ivr.paths.covering import Generated, generate
 from cordboard.ivr.paths.properties import EveryCallEnds, json_schema
@@ -23,6 +24,13 @@ from cordboard.ivr.paths.telling import written
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import Case, load_suite
 from cordboard.ivr.trace import compile_flow
+
+_OTHERS = {
+    "chain": "a chain",
+    "ivr-patch": "a patch of one",
+    "ivr-properties": "properties of one",
+    "ivr-suite": "a suite of calls",
+}
 
 
 def examine(_kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
@@ -58,15 +66,14 @@ def run_prove(file: Path) -> int:
     Raises:
         InvalidDocument: the file is neither.
     """
-    value = read_document(file).value
-    if isinstance(value, dict) and value.get("kind") == "ivr-properties":
+    if _kind_of(file) == "ivr-properties":
         claims = load_claims(file)
         if unknown := _unknown(claims):
             raise InvalidDocument(unknown)
         program = compile_flow(claims.flow)
         verdicts = prove(program, claims.properties, variables=claims.variables, outcomes=claims.outcomes)
     else:
-        verdicts = prove(compile_flow(load_flow(file)), [EveryCallEnds(kind="every-call-ends")])
+        verdicts = prove(compile_flow(_flow(file)), [EveryCallEnds(kind="every-call-ends")])
     for verdict in verdicts:
         _show(verdict)
     return 0 if all(verdict.status == "holds" for verdict in verdicts) else 1
@@ -78,8 +85,8 @@ def run_cover(file: Path, suite: Path | None, pairs: bool) -> int:
     Raises:
         InvalidDocument: a file has faults.
     """
-    flow = load_flow(file)
-    existing: Sequence[Case] = load_suite(suite).cases if suite else ()
+    flow = _flow(file)
+    existing: Sequence[Case] = load_suite(suite, flow).cases if suite else ()
     made = generate(compile_flow(flow), existing, pairs)
     cases = [written(case) for case in made.cases]
     whole: Any = (
@@ -98,8 +105,13 @@ def _tell(made: Generated, what: str) -> None:
     )
     for kind, left in (("no caller takes", made.impossible), ("not decided", made.undecided)):
         for each in left:
-            ways = ", then ".join(f"{way.source} → {way.target} ({way.condition})" for way in each.transitions)
+            ways = ", then ".join(map(_way, each.transitions))
             print(f"{kind} {ways}: {each.reason}", file=sys.stderr)
+
+
+def _way(way: Transition) -> str:
+    """A connection, and when it is taken."""
+    return f"{way.source} → {way.target} ({way.condition if way.type == 'conditional' else way.type})"
 
 
 def _show(verdict: Verdict) -> None:
@@ -118,13 +130,30 @@ def run_behaviour(before: Path, after: Path, as_document: bool) -> int:
     Raises:
         InvalidDocument: a file is no call flow whose calls could be made.
     """
-    found = behaviour_changes(compile_flow(load_flow(before)), compile_flow(load_flow(after)))
+    found = behaviour_changes(compile_flow(_flow(before)), compile_flow(_flow(after)))
     if as_document:
         changes = [change.as_json() for change in found]
         print(json.dumps({"same": not found, "changes": changes}, ensure_ascii=False, indent=2))
     else:
         print("\n".join(change.sentence for change in found) or "no caller notices a difference")
     return 1 if found else 0
+
+
+def _kind_of(file: Path) -> Any:
+    value = read_document(file).value
+    return value.get("kind") if isinstance(value, dict) else None
+
+
+def _flow(file: Path) -> Flow:
+    """A call flow.
+
+    Raises:
+        BadCall: the file is something else of ours.
+    """
+    kind = _kind_of(file)
+    if kind in _OTHERS:
+        raise BadCall(f"{file} is no call flow: it is {_OTHERS[kind]}")
+    return load_flow(file)
 
 
 def _unknown(claims: Claims) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ from cordboard.ivr.paths.smallest import smallest
 from cordboard.ivr.paths.telling import Turn, case_of, trace_of
 from cordboard.ivr.paths.tours import Item, Tours, tours_of
 from cordboard.ivr.paths.trying import MOST_STATES, Found, Trials
-from cordboard.ivr.paths.untaken import Untaken, untaken_of
+from cordboard.ivr.paths.untaken import Untaken, transitions_of, untaken_of
 from cordboard.ivr.paths.world import Outcomes, world_of
 from cordboard.ivr.suite import Case
 from cordboard.ivr.trace import Program, Trace
@@ -117,8 +117,11 @@ class _Plan:
             self.calls += [] if item in self.before else [found.turns]
             edges = [move.edge for _, move, _ in found.turns if move.edge is not None]
             return set(pairwise(edges) if self._pairs else ((None, edge) for edge in edges))
-        untaken = self.impossible if found.answer == "none" else self.undecided
-        untaken.append(untaken_of(self._trials.program, item, self._met, self._edges))
+        program = self._trials.program
+        if found.answer == "none":
+            self.impossible.append(untaken_of(program, item, self._met, self._edges))
+        else:
+            self.undecided.append(Untaken(transitions_of(program, item), "not every call could be looked at"))
         return set()
 
     def _make_calls(self, far: Set[Item]) -> int:
@@ -126,14 +129,15 @@ class _Plan:
         tours, program = self._tours, self._trials.program
         wanted = self.takeable - self.before
         left = sum(1 << number for number, item in enumerate(tours.items) if item in wanted and item not in far)
-        greedy = _without_spare(list(_greedy(tours, left)))
-        found = smallest(tours, left, len(greedy)) if left and not far else None
-        ways = list(greedy if found is None else found.ways)
-        self.calls += [_turns(self._trials.plain, way) for way in _shortened(tours, left, ways)]
-        if found is not None:
-            return found.bound
+        ways = _without_spare(list(_greedy(tours, left)))
         passages = list(_passages(program, self.takeable, wanted, self._pairs))
-        return fewest_calls(_BEGIN if self._pairs else program.start, passages, len(self.calls))
+        start = _BEGIN if self._pairs else program.start
+        bound = fewest_calls(start, passages, len(self.calls) + len(ways))
+        fewest = smallest(tours, left, len(ways)) if len(ways) > bound and not far else None
+        if fewest is not None:
+            ways, bound = list(fewest.ways), fewest.bound
+        self.calls += [_turns(self._trials.plain, way) for way in _shortened(tours, left, ways)]
+        return bound
 
 
 def _conceivable(program: Program, pairs: bool) -> Iterator[Item]:

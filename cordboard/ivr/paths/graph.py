@@ -12,6 +12,8 @@ from cordboard.ivr.trace import State, Station
 
 #: In place of the number of a state where the call is over.
 OVER = -1
+#: In so many ways calls go on from a state at the most, on the average of all states.
+_MOST_WAYS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ class Graph:
         moves: how calls go on.
         states: by number; number 0 begins every call.
         links: for each state how calls go on from it; of states that were not looked at, nothing.
-        complete: whether every state was looked at.
+        complete: whether every state was looked at, and every way out of it.
     """
 
     moves: Moves
@@ -95,17 +97,17 @@ def graph_of(moves: Moves, most: int) -> Graph:
 
     Args:
         moves: how calls go on.
-        most: how many states are looked at.
+        most: how many states are looked at; where calls go on in very many ways, fewer of them.
     """
     states, numbers = [moves.first()], {moves.first(): 0}
     links: list[Sequence[Link]] = [()]
     todo, later = deque([0]), list[int]()
     seen = bytearray(1)
-    looked = 0
+    looked = ways = 0
     while todo:
         number = todo.popleft()
         if not seen[number]:
-            if looked == most:
+            if looked == most or ways > _MOST_WAYS * most:
                 return Graph(moves, states, links, complete=False)
             seen[number] = 1
             looked += 1
@@ -122,9 +124,10 @@ def graph_of(moves: Moves, most: int) -> Graph:
                         (later if move.inputs else todo).append(target)
                 found.append(Link(number, move, target))
             links[number] = found
+            ways += len(found)
         if not todo:
             todo, later = deque(later), []
-    return Graph(moves, states, links, complete=True)
+    return Graph(moves, states, links, complete=not moves.cut)
 
 
 def _traced(origin: dict[int, Link | None], number: int) -> Way:

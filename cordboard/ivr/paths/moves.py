@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from cordboard.ivr.conditions import And, CallerInput, Condition, Not, Or, Value, evaluate, reads
@@ -38,6 +39,8 @@ Decided: TypeAlias = tuple[tuple[str, Value], ...]
 
 #: A node with more visits that matter is always counted.
 _MOST_GUESSED = 64
+#: So many combinations of values are told apart for one thing that a caller does at a node.
+_MOST_COMBINATIONS = 10_000
 _NONE = Variables({})
 
 
@@ -69,7 +72,11 @@ _Way: TypeAlias = tuple[tuple[Input, ...], Decided, Branch | None]
 
 
 class Moves:
-    """The moves of a program's calls."""
+    """The moves of a program's calls.
+
+    Attributes:
+        cut: whether some have been left out, because variables that are compared with each other have too many values.
+    """
 
     def __init__(self, program: Program, world: World, counted: frozenset[int] | None = None) -> None:
         """Prepares them.
@@ -79,7 +86,7 @@ class Moves:
             world: what no caller decides.
             counted: the nodes whose visits are counted; all of them where it is None.
         """
-        self.program, self.world = program, world
+        self.program, self.world, self.cut = program, world, False
         stations = program.stations
         self.guessed = frozenset(
             number
@@ -137,7 +144,9 @@ class Moves:
         asked = waits(self.program, state)
         found: dict[tuple[str, Branch | None], tuple[Decided, list[Input]]] = {}
         for given in self._callers_at(state.node) if asked else (None,):
-            for decided, branch in _resolved(station, given.key if given else "", visits, values):
+            ways = list(islice(_resolved(station, given.key if given else "", visits, values), _MOST_COMBINATIONS + 1))
+            self.cut = self.cut or len(ways) > _MOST_COMBINATIONS
+            for decided, branch in ways:
                 _, inputs = found.setdefault((repr(decided), branch), (decided, []))  # 1 is not true
                 inputs.extend([given] if given else [])
         for (_, branch), (decided, inputs) in found.items():

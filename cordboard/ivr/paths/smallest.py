@@ -12,8 +12,9 @@ from cordboard.ivr.paths.tours import Arc, Tours
 #: A stop and what has been taken before it.
 _Here: TypeAlias = tuple[int, int]
 
-MOST_TOURS = 40_000
-MOST_TRIES = 5_000
+MOST_TOURS = 15_000
+#: So often calls are looked at when the fewest of them are chosen.
+MOST_LOOKS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,11 @@ def _largest(masks: Mapping[int, _Here]) -> list[int]:
 def _fewest(masks: Sequence[int], left: int, most: int) -> list[int] | None:
     """The fewest masks that together are all that is left; None where it takes too long to be sure."""
     best: list[int] | None = None
-    limit, tries = most + 1, 0
+    limit, looks = most + 1, 0
     todo: list[tuple[int, list[int]]] = [(left, [])]
     while todo:
-        tries += 1
-        if tries > MOST_TRIES:
+        looks += len(masks)
+        if looks > MOST_LOOKS:
             return None
         rest, chosen = todo.pop()
         if not rest:

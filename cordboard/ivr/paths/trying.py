@@ -22,7 +22,7 @@ from cordboard.ivr.trace import End, Input, Program, State
 
 MOST_STATES = 300_000
 #: So many states are looked at with every visit counted, before counts are left out.
-FEW_STATES = 20_000
+FEW_STATES = 10_000
 _MOST_ROUNDS = 2000
 
 

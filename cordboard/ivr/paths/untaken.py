@@ -34,7 +34,7 @@ def untaken_of(program: Program, item: Item, met: Set[int], taken: Set[int | Non
         met: the numbers of the nodes to which calls get.
         taken: the numbers of the transitions that are taken.
     """
-    transitions = tuple(program.flow.transitions[edge] for edge in item if edge is not None)
+    transitions = transitions_of(program, item)
     if item[0] is not None and set(item) <= taken:
         reason = f"whoever gets to {quoted(transitions[0].target)} this way goes on by another one"
         return Untaken(transitions, reason)
@@ -45,6 +45,11 @@ def untaken_of(program: Program, item: Item, met: Set[int], taken: Set[int | Non
     return Untaken(transitions, _reason(station, place, number in met))
 
 
+def transitions_of(program: Program, item: Item) -> tuple[Transition, ...]:
+    """What is taken, as it stands in the flow."""
+    return tuple(program.flow.transitions[edge] for edge in item if edge is not None)
+
+
 def _reason(station: Station, place: int, met: bool) -> str:
     """Why a way out of a node is never taken."""
     name = quoted(station.node.id)
@@ -52,6 +57,8 @@ def _reason(station: Station, place: int, met: bool) -> str:
         return f"no call gets to {name}"
     if station.ends:
         return f"the call ends at {name}"
+    if station.branches[place] is station.gives_up:
+        return f"no call gets to {name} more than {station.limit} times"
     found = cover([branch.condition for branch in station.branches])
     if found.impossible[place]:
         return "its condition never holds"

@@ -37,10 +37,11 @@ def cobertura_parts(report: Report) -> Iterator[str]:
 
 
 def _rates(lines: Sequence[Line]) -> dict[str, object]:
+    """Of lines without branches all is covered, as other tools write it; of no lines at all, nothing."""
     taken, branches = _branches(lines)
     return {
-        "line-rate": _rate(sum(1 for line in lines if line.taken), len(lines)),
-        "branch-rate": _rate(taken, branches),
+        "line-rate": _rate(sum(1 for line in lines if line.taken), len(lines), "0"),
+        "branch-rate": _rate(taken, branches, "1" if lines else "0"),
     }
 
 
@@ -71,9 +72,8 @@ def _line(line: Line) -> dict[str, object]:
     return {**known, "branch": "true", "condition-coverage": share}
 
 
-def _rate(covered: int, valid: int) -> str:
-    """As other tools write it: of nothing, all is covered."""
-    return f"{covered / valid:.4g}" if valid else "1"
+def _rate(covered: int, valid: int, of_none: str) -> str:
+    return f"{covered / valid:.4g}" if valid else of_none
 
 
 def _milliseconds(moment: str) -> int:

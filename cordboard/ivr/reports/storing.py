@@ -1,4 +1,8 @@
-"""Puts report files into a folder: whole or not at all, for the owner's eyes, and never through a symbolic link."""
+"""Puts report files into a folder: whole or not at all, and for the owner's eyes.
+
+The folder is whatever the caller names, through symbolic links too. What others may have chosen is the files' names:
+they are plain, and no link that stands in their place is followed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 
 from cordboard.errors import BadCall
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BUFFER = 1 << 18
 
@@ -20,11 +24,8 @@ def opened(folder: Path) -> Iterator[int]:
     """A descriptor of a folder, which is made where it is missing; files are named relative to it.
 
     Raises:
-        BadCall: it cannot be made or opened, or is a symbolic link: whoever may move the link decides what is
-            overwritten.
+        BadCall: it cannot be made or opened.
     """
-    if folder.is_symlink():
-        raise BadCall(f"{str(folder)!r} is a symbolic link: name the folder to which it leads")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, _FOLDER)

@@ -21,7 +21,7 @@ fails its case, unless the case expects that `end`.
 """
 
 from cordboard.ivr.suite.coverage import Coverage, Covered, Tally, coverage
-from cordboard.ivr.suite.judging import judge, path_differences
+from cordboard.ivr.suite.judging import judge, path_differences, same_value
 from cordboard.ivr.suite.model import Case, Expectation, Suite
 from cordboard.ivr.suite.reading import load_suite, read_suite
 from cordboard.ivr.suite.running import CaseResult, Status, judged, run_case, run_cases, run_suite
@@ -44,4 +44,5 @@ __all__ = [
     "run_case",
     "run_cases",
     "run_suite",
+    "same_value",
 ]

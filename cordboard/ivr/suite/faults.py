@@ -25,6 +25,7 @@ _MESSAGES: Mapping[str, str] = {
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
+    "string_pattern_mismatch": "must not begin or end with a blank",
     "string_too_short": "must not be empty",
     "string_too_long": "may have {max_length} characters at the most",
     "too_short": "must have at least one entry",

@@ -118,9 +118,23 @@ def _places(expect: Expectation, trace: Trace) -> Iterator[str]:
 def _variables(expect: Expectation, trace: Trace) -> Iterator[str]:
     for name, wanted in expect.variables.items():
         got = trace.variables.get(name)
-        if _shown(wanted) != _shown(got):
+        if not same_value(wanted, got):
             was = _shown(got) if name in trace.variables else "missing"
             yield f"variables: {quoted(name)} is {was}, expected {_shown(wanted)}"
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: 1 and 1.0 are one number, 1 and true are two values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    numbers = _is_number(one) and _is_number(other)
+    return bool(one == other) and (numbers or type(one) is type(other))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -20,6 +20,7 @@ from cordboard.ivr.suite.making import case_of
 from cordboard.ivr.suite.model import Case, Suite
 from cordboard.ivr.suite.names import own_names, repeated_names, unknown_nodes
 from cordboard.ivr.suite.shape import FRAGMENT_FIELDS, CaseShape, SuiteShape
+from cordboard.ivr.topology.fault import quoted
 from cordboard.outline import join_path
 
 #: So many cases are read from one file at the most.
@@ -27,25 +28,34 @@ MAX_CASES = 50_000
 _FILE_ENDINGS = (".yaml", ".yml", ".json")
 
 
-def load_suite(path: Path) -> Suite:
+def load_suite(path: Path, flow: Flow | None = None) -> Suite:
     """Reads a suite, and the flow whose file it names.
+
+    Args:
+        path: the suite's file.
+        flow: the flow that its calls go through instead, such as one that has just been edited: it must have the id
+            that the suite, or the file that the suite names, states. That file need not be there.
 
     Raises:
         InvalidDocument: the file cannot be read, or the suite or its flow has faults of form; all of them are listed.
     """
-    suite, findings = read_suite(read_document(path))
+    suite, findings = read_suite(read_document(path), flow)
     if suite is None or errors_in(findings):
         raise InvalidDocument(findings)
     return suite
 
 
-def read_suite(document: Document) -> tuple[Suite | None, tuple[Finding, ...]]:
+def read_suite(document: Document, flow: Flow | None = None) -> tuple[Suite | None, tuple[Finding, ...]]:
     """A document as a suite, and everything that can be said about it, in the order of lines.
+
+    Args:
+        document: what stands in the file.
+        flow: the flow that the calls go through instead of the one that the suite names, see `load_suite`.
 
     Returns:
         The suite, or None where it has errors, and the findings; those of the flow's file name that file.
     """
-    reader = _Reader(document)
+    reader = _Reader(document, flow)
     suite = reader.suite()
     findings = [
         finding if finding.file else replace(finding, file=document.file, line=document.line(finding.path))
@@ -58,8 +68,8 @@ def read_suite(document: Document) -> tuple[Suite | None, tuple[Finding, ...]]:
 class _Reader:
     """Reads one suite, and notes every fault on the way."""
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    def __init__(self, document: Document, instead: Flow | None) -> None:
+        self._document, self._instead = document, instead
         self.findings: list[Finding] = []
 
     def suite(self) -> Suite | None:
@@ -88,11 +98,15 @@ class _Reader:
         )
 
     def _flow(self, name: Any) -> Flow | None:
-        """The flow, where its file is named; an id at the vendor has no such ending and is no file beside this one."""
+        """The flow that calls go through, where it is known."""
         if not isinstance(name, str) or not name:
-            return None
-        file = Path(self._document.file).parent / name
-        if not name.lower().endswith(_FILE_ENDINGS) and not ("/" in name and file.is_file()):
+            return self._instead
+        file = self._file(name)
+        if self._instead is not None:
+            other = tuple(_other_flow(name, file, self._instead))
+            self._note(other)
+            return None if other else self._instead
+        if file is None:
             return None
         try:
             return load_flow(file)
@@ -100,6 +114,12 @@ class _Reader:
             self.findings.append(fault("flow", f"the flow `{name}` cannot be used; see its own findings", "flow"))
             self.findings += error.findings
             return None
+
+    def _file(self, name: str) -> Path | None:
+        """The file that is named; an id at the vendor has no such ending and is no file beside this one."""
+        file = Path(self._document.file).parent / name
+        named = name.lower().endswith(_FILE_ENDINGS) or ("/" in name and file.is_file())
+        return file if named else None
 
     def _cases(self, value: Mapping[str, Any], fragments: Mapping[str, Any]) -> Iterator[tuple[Written, Case]]:
         used: set[str] = set()
@@ -151,6 +171,17 @@ class _Reader:
         for finding in findings:
             if len(self.findings) < MAX_FINDINGS and finding not in self.findings:
                 self.findings.append(finding)
+
+
+def _other_flow(name: str, file: Path | None, flow: Flow) -> Iterator[Finding]:
+    """Whether the suite is kept for another flow than the one that its calls shall go through."""
+    try:
+        stated = name if file is None else load_flow(file).id
+    except InvalidDocument:
+        return  # what its calls go through is at hand
+    if stated != flow.id:
+        hint = f"Its calls shall go through {quoted(flow.id)}; take a suite of that flow."
+        yield fault("other-flow", f"the suite is of the flow {quoted(stated)}", "flow", hint)
 
 
 def _fragment_faults(fragments: Mapping[str, Any], used: set[str]) -> Iterator[Finding]:

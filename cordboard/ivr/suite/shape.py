@@ -87,7 +87,7 @@ class ExpectShape(_Part):
 class CaseShape(_Part):
     """One call."""
 
-    name: str = Field(min_length=1, max_length=200, description="Unique in the suite.")
+    name: str = Field(min_length=1, max_length=200, pattern=r"^\S([\s\S]*\S)?$", description="Unique in the suite.")
     dtmf: Annotated[
         Digits | list[Element],
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _ELEMENT_SCHEMA}]}),

@@ -10,8 +10,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from cordboard.ivr.conditions import CallerInput
+from cordboard.ivr.conditions import CallerInput, reads
 from cordboard.ivr.conditions.keypad import can_be_pressed
+from cordboard.ivr.conditions.tree import BUILT_IN_NAMES
 from cordboard.ivr.topology.fault import quoted
 from cordboard.ivr.trace.counting import UNBOUNDED
 from cordboard.ivr.trace.ending import End, completed, going_round, hung_up, visible
@@ -29,7 +30,12 @@ _NOTHING = frozenset({"", "no_input", "no_match"})
 
 
 def from_vendor(
-    reply: Any, program: Program | None = None, inputs: Sequence[Input] = (), *, failed: bool = False
+    reply: Any,
+    program: Program | None = None,
+    inputs: Sequence[Input] = (),
+    variables: Mapping[str, Any] | None = None,
+    *,
+    failed: bool = False,
 ) -> Trace:
     """What the vendor says happened in a call.
 
@@ -37,6 +43,7 @@ def from_vendor(
         reply: the body of the reply, of a 200, or of a 500 with what happened up to the failure.
         program: the call flow, where it is known: then transitions are counted, and retries told from loops.
         inputs: what the caller was to do; rounds in which the caller does something new are no loop.
+        variables: what was known when the call began; of ways that others decide nobody says which was taken.
         failed: whether the reply was a 500; the last step is where it failed, unless another one says so.
     """
     body = reply if isinstance(reply, Mapping) else {}
@@ -54,7 +61,7 @@ def from_vendor(
         inputs_used=sum(1 for entry in entries if entry.input not in _SILENT),
         record=Told(
             steps=entries,
-            edges=() if program is None else tuple(_edges(program, path, entries)),
+            edges=() if program is None else tuple(_edges(program, path, entries, variables or {})),
             loops=loops,
             duration_ms=_milliseconds(body.get("duration")),
         ),
@@ -179,10 +186,11 @@ def _states(entries: Sequence[Entry], inputs: Sequence[Input]) -> Iterator[Hasha
             left -= 1
 
 
-def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry]) -> Iterator[int]:
+def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry], begun: Mapping[str, Any]) -> Iterator[int]:
     """The numbers of the transitions that were taken; of several between two nodes the one that fits, if that is known.
 
-    A node that asked, and of which the trace does not say what it heard, could have taken any of them.
+    A node that asked, and of which the trace does not say what it heard, could have taken any of them. So could one
+    whose conditions read a variable of which nothing is said.
     """
     visits: Counter[str] = Counter()
     for number, (name, following) in enumerate(pairwise(path)):
@@ -192,17 +200,21 @@ def _edges(program: Program, path: Sequence[str], entries: Sequence[Entry]) -> I
             continue
         ways = [branch for branch in station.branches if branch.target == target]
         entry = entries[number] if len(ways) > 1 and len(entries) == len(path) else None
-        taken = ways[0] if len(ways) == 1 else None if entry is None else _fitting(station, entry, visits[name])
+        taken = ways[0] if len(ways) == 1 else None if entry is None else _fitting(station, entry, visits[name], begun)
         if taken is not None and taken in ways:
             yield taken.edge
 
 
-def _fitting(station: Station, entry: Entry, visits: int) -> Branch | None:
+def _fitting(station: Station, entry: Entry, visits: int, begun: Mapping[str, Any]) -> Branch | None:
     if station.gives_up_at(visits):
         return station.gives_up
     if station.asks and not entry.input:
         return None
-    return station.way(_key(entry.input), visits, entry.after)
+    known = {**begun, **entry.after}
+    needed = frozenset[str]().union(*(reads(branch.condition) for branch in station.branches))
+    if needed - BUILT_IN_NAMES - known.keys():
+        return None
+    return station.way(_key(entry.input), visits, known)
 
 
 def _key(given: str | None) -> str:

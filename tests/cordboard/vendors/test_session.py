@@ -367,6 +367,7 @@ def test_many_failures_in_a_row_stop_the_sending(virtual: Callable[..., Any]) ->
     assert [(answer.verdict.outcome, answer.verdict.kind, answer.attempts) for answer in answers[10:]] == [
         ("refused", "breaker_open", 0)
     ] * 5
+    assert answers[0].verdict.message in answers[-1].verdict.message  # the cause is not lost behind the refusal
 
 
 def test_a_cancelled_call_passes_the_cancellation_on_and_frees_its_slot(virtual: Callable[..., Any]) -> None:

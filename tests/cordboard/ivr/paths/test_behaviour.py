@@ -15,6 +15,7 @@ from cordboard.ivr.paths import behaviour_changes
 from cordboard.ivr.paths.observing import noticed_at
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.trace import HANGUP, NO_INPUT, NO_MATCH, Program, compile_flow, keys, simulate, speech
+from tests.thorough import count
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 MENU = """
@@ -158,14 +159,14 @@ def test_every_single_reroute_of_an_example_that_callers_notice_is_told(name) ->
                 assert _heard(old, change.inputs, change.variables) != _heard(new, change.inputs, change.variables)
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(count(2, 4)))
 def test_a_flow_with_other_ids_in_another_order_has_no_changes(batch, plainly) -> None:
     for seed in range(batch * 60, (batch + 1) * 60):
         flow = _with_names(plainly.flow_of(plainly.random_flow(seed)))
         assert behaviour_changes(compile_flow(flow), compile_flow(_shuffled(flow, seed))) == (), seed
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(count(2, 4)))
 def test_a_random_reroute_is_told_exactly_if_some_caller_notices_it(batch, plainly) -> None:
     told = 0
     for seed in range(batch * 60, (batch + 1) * 60):

@@ -93,7 +93,7 @@ def test_what_no_call_takes_is_listed_with_the_reason(compiled, way, reason) -> 
 def test_where_not_every_call_is_looked_at_nothing_is_called_impossible(compiled) -> None:
     made = generate(compiled(MENU + "    lost -> end\n", THREE), most_states=3)
     assert made.impossible == ()
-    assert made.undecided
+    assert {untaken.reason for untaken in made.undecided} == {"not every call could be looked at"}
 
 
 def test_a_large_flow_with_ways_back_is_covered_as_a_whole(compiled) -> None:
@@ -117,3 +117,10 @@ def test_a_second_default_is_hidden_by_the_first(drawn) -> None:
     second = Transition("sorry", "end", type="default")
     made = generate(compile_flow(replace(flow, transitions=(*flow.transitions, second))))
     assert [untaken.reason for untaken in made.impossible] == ["the way to `menu` with `default` takes everything"]
+
+
+def test_a_menu_that_is_left_before_it_gives_up_never_does(compiled) -> None:
+    text = "start -> menu\nmenu -> end: visits > 1\nmenu -> menu\nmenu -> sales: fallback\nsales -> end"
+    made = generate(compiled(text, THREE))
+    reasons = {untaken.transitions[0].source: untaken.reason for untaken in made.impossible}
+    assert reasons == {"menu": "no call gets to `menu` more than 3 times", "sales": "no call gets to `sales`"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cordboard.errors import BadCall, InvalidDocument
-from cordboard.ivr.paths import Verdict, properties_of, prove, written
+from cordboard.ivr.paths import Verdict, behaviour_changes, properties_of, prove, written
 from cordboard.ivr.suite import run_case
 from cordboard.ivr.trace import Program
 
@@ -194,3 +194,12 @@ def test_a_name_that_the_flow_does_not_have_is_refused(compiled) -> None:
 def test_an_outcome_of_a_node_that_is_not_there_is_refused(compiled) -> None:
     with pytest.raises(BadCall, match="Did you mean identify"):
         proven(compiled(UNGUARDED), ENDS, outcomes={"identfy": {"x": [1]}})
+
+
+def test_variables_that_are_compared_with_each_other_take_no_time_for_ever(compiled) -> None:
+    """Three have hundreds of thousands of combinations: what some call does is found, what none does is open."""
+    ways = ["start -> one: a == b", "start -> end: b > c", "start -> end", "one -> end: dtmf == a", "one -> end"]
+    program = compiled("\n".join([*ways, "lost -> end"]))
+    claims = properties_of([{"kind": "never", "node": "one"}, {"kind": "never", "node": "lost"}])
+    assert [verdict.status for verdict in prove(program, claims, most_states=100)] == ["violated", "undecided"]
+    assert [change.kind for change in behaviour_changes(program, program, most_pairs=10)] == ["unfinished"]

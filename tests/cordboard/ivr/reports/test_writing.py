@@ -20,6 +20,7 @@ from cordboard.ivr.reports import FORMATS, Report, write_reports
 from cordboard.ivr.reports.names import file_name
 from cordboard.ivr.reports.storing import opened, put
 from cordboard.ivr.suite import Coverage
+from tests.thorough import count
 
 CHECKOUT = Path(__file__).parents[4]
 NAMES = (
@@ -51,7 +52,7 @@ def test_whatever_a_suite_is_called_its_reports_stand_in_the_folder(
     assert [path.name for path in tmp_path.iterdir()] == ["reports"]
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=count(500, 5_000), deadline=None)
 @given(st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(NAMES)).map("/".join))
 @example("CON")
 def test_a_name_is_one_plain_part_of_a_path(name: str) -> None:
@@ -116,14 +117,20 @@ def test_a_link_in_place_of_a_report_is_replaced_not_followed(run: Callable[...,
     assert not path.is_symlink()
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["of a folder", "of nothing"])
-def test_a_link_in_place_of_the_folder_is_refused(run: Callable[..., Report], tmp_path: Path, there: bool) -> None:
-    if there:
-        (tmp_path / "elsewhere").mkdir()
+@pytest.mark.parametrize("below", ["", "nights/today"])
+def test_the_folder_is_the_caller_s_choice_and_may_be_a_link(
+    run: Callable[..., Report], tmp_path: Path, below: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
     (tmp_path / "reports").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadCall, match="symbolic link: name the folder to which it leads"):
+    [path] = write_reports(run(), tmp_path / "reports" / below, ["json"])
+    assert list((tmp_path / "elsewhere" / below).iterdir()) == [path.resolve()]
+
+
+def test_a_link_to_nothing_is_no_folder(run: Callable[..., Report], tmp_path: Path) -> None:
+    (tmp_path / "reports").symlink_to(tmp_path / "gone")
+    with pytest.raises(BadCall, match="Name a folder in which files can be written"):
         write_reports(run(), tmp_path / "reports")
-    assert not there or list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_folder_that_is_exchanged_for_a_link_while_it_is_written_to_leads_nowhere(tmp_path: Path) -> None:

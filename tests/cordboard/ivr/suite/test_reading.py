@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +11,8 @@ import pytest
 
 from cordboard.documents import read_document
 from cordboard.errors import InvalidDocument
+from cordboard.ivr.model import Flow, Node
+from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
 from cordboard.ivr.suite.shape import json_schema
 from cordboard.ivr.trace import HANGUP, NO_INPUT, digits, keys, speech
@@ -270,3 +274,48 @@ def test_what_would_say_nothing_is_a_fault(faults, case: str, rule: str, path: s
 def test_a_suite_without_a_name_is_called_after_its_file(loaded) -> None:
     assert loaded("cases: [{name: a}]").name == "suite"
     assert loaded("name: nights\ncases: [{name: a}]").name == "nights"
+
+
+@pytest.fixture
+def edited():
+    """The small flow with a node that its file does not have."""
+
+    def flow_of(folder: Path, **changed: str) -> Flow:
+        flow = load_flow(folder / "small.yaml")
+        return replace(flow, nodes=(*flow.nodes, Node("node_new", "prompt")), **changed)
+
+    return flow_of
+
+
+def test_a_suite_can_be_read_against_an_edited_flow(written, edited) -> None:
+    path = written("cases: [{name: a, expect: {never: [node_new]}}]")
+    with pytest.raises(InvalidDocument, match="no node `node_new`"):
+        load_suite(path)
+    flow = edited(path.parent)
+    assert load_suite(path, flow).flow is flow
+
+
+def test_against_an_edited_flow_the_suite_s_own_file_need_not_be_there(written, edited) -> None:
+    path = written("cases: [{name: a}, {name: b, expect: {exit: node_old}}]")
+    flow = edited(path.parent)
+    (path.parent / "small.yaml").unlink()
+    with pytest.raises(InvalidDocument) as refused:
+        load_suite(path, flow)
+    assert [finding.rule for finding in refused.value.findings] == ["suite/unknown-node"]
+
+
+def test_a_suite_of_another_flow_is_not_read_against_this_one(written, edited) -> None:
+    path = written("cases: [{name: a}]")
+    with pytest.raises(InvalidDocument, match=r"the suite is of the flow `ivr_small`"):
+        load_suite(path, edited(path.parent, id="ivr_other"))
+    path.write_text("kind: ivr-suite\nflow: 5f0c-77\ncases: [{name: a}]")
+    assert load_suite(path, edited(path.parent, id="5f0c-77")).flow_id == "5f0c-77"
+    with pytest.raises(InvalidDocument, match=r"the suite is of the flow `5f0c-77`"):
+        load_suite(path, edited(path.parent))
+
+
+@pytest.mark.parametrize("name", [" a", "a ", "a\t", "\u00a0a", " "])
+def test_names_that_look_alike_are_not_two_names(faults, name: str) -> None:
+    (found,) = faults(f"cases: [{{name: a}}, {{name: {json.dumps(name)}}}]")
+    assert (found.rule, found.path) == ("suite/shape", "cases[1].name")
+    assert found.message == "must not begin or end with a blank"

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from cordboard.errors import VendorFailed
-from cordboard.ivr.suite import Case, Expectation, coverage, judge, judged, load_suite, path_differences, run_suite
+from cordboard.ivr.suite import (
+    Case,
+    Expectation,
+    coverage,
+    judge,
+    judged,
+    load_suite,
+    path_differences,
+    run_suite,
+    same_value,
+)
 from cordboard.ivr.trace import Trace, compile_flow, digits, from_vendor, simulate
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -62,6 +72,24 @@ def test_variables_keep_their_types(mismatches) -> None:
         'variables: `desk` is "sales", expected "support"',
         "variables: `tier` is missing, expected 1",
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        ({"a": [1, 2.0]}, {"a": [1.0, 2]}, True),
+        (1, True, False),
+        (0.0, False, False),
+        ([1], [True], False),
+        ("1", 1, False),
+        ({"a": None}, {}, False),
+        ([1, 2], [1], False),
+    ],
+)
+def test_numbers_are_equal_as_json_has_them(one: Any, other: Any, same: bool) -> None:
+    assert same_value(one, other) is same
+    assert same_value(other, one) is same
 
 
 @pytest.mark.parametrize(

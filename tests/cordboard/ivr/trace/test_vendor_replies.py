@@ -183,3 +183,12 @@ def test_of_two_ways_to_one_node_none_is_counted_where_nobody_knows_which(compil
     steps = [{"nodeId": "start"}, {"nodeId": "menu", **entry}, {"nodeId": "end"}]
     assert from_vendor({"trace": steps}, program).edges == (0,)
     assert from_vendor({"path": ["start", "menu", "end"]}, program).edges == (0,)
+
+
+def test_of_two_ways_that_a_variable_decides_none_is_counted_where_nobody_knows_it(compiled) -> None:
+    program = compiled("start -> shop\nshop -> end: tier == 'gold'\nshop -> end: default")
+    steps = [{"nodeId": "start"}, {"nodeId": "shop"}, {"nodeId": "end"}]
+    assert from_vendor({"trace": steps}, program).edges == (0,)
+    assert from_vendor({"trace": steps}, program, variables={"tier": "gold"}).edges == (0, 1)
+    steps[1] = {"nodeId": "shop", "variables": {"tier": "tin"}}  # type: ignore[dict-item]
+    assert from_vendor({"trace": steps}, program, variables={"tier": "gold"}).edges == (0, 2)
