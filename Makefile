@@ -10,7 +10,7 @@ demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
 
 test: $(STAMP)  ## set up and run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(STAMP)  ## style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

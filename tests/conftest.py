@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import certifi
@@ -31,6 +32,23 @@ POSTGRES = os.environ.get("CORDBOARD_TEST_POSTGRES", "postgresql://postgres@127.
 for name in [name for name in os.environ if name.startswith(("CORDBOARD_", "CXONE_", "GENESYS_", "PREFECT_API_"))]:
     if not name.startswith("CORDBOARD_TEST_"):
         del os.environ[name]  # a developer's own tenant or server is never what a test talks to
+WHOLE_FILES = {"tests/flows/test_secrets.py", "tests/cordboard/ivr/reports/test_page_in_a_browser.py"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Every test goes to the process that is free, but a file with a costly set-up stays whole.
+
+    Said here, because pytest-xdist 3.8.0 loses its own `xdist_group` without a word on pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeFiles(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in WHOLE_FILES else nodeid
+
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +113,8 @@ def serving_prefect(folder: Path, database: str) -> Iterator[str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",  # one by one they are half of its work
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # whole seconds: less is taken for none
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     with (folder / "server.log").open("wb") as log:

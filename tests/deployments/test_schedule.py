@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.run_chain import run_chain
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 
 def test_the_scheduler_creates_runs_of_a_deployment(prefect_server: str, wait_until: Callable[..., None]) -> None:

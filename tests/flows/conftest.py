@@ -22,6 +22,7 @@ import pytest
 from cordboard.sandbox.definition import default_definition
 from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
+from tests.flows.forked import Forked
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -39,9 +40,9 @@ class Run(Protocol):
 
 
 class Start(Protocol):
-    """Starts a job of `python -m flows` as a process of its own."""
+    """Starts a job of `python -m flows` in a process of its own."""
 
-    def __call__(self, box: RunningSandbox, *args: str | Path, **variables: str) -> subprocess.Popen[str]: ...
+    def __call__(self, box: RunningSandbox, *args: str | Path, **variables: str) -> Forked | subprocess.Popen[str]: ...
 
 
 @pytest.fixture
@@ -83,15 +84,31 @@ def run(prefect_server: str, home: Path, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def start(prefect_server: str, home: Path) -> Iterator[Start]:
-    """`start(box, "run-chain", file, "--json", NAME="value")`: with these variables; none outlives the test."""
+def start(prefect_server: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """`start(box, "run-chain", file, "--json", NAME="value")`: with these variables; none outlives the test.
+
+    The process is forked from one that has imported Prefect. `start_anew` is for what shows only from the beginning.
+    """
+    with ExitStack() as stack:
+
+        def begin(box: RunningSandbox, *args: str | Path, **variables: str) -> Forked:
+            environment = _variables(prefect_server, home, box) | variables
+            process = Forked([*map(str, args)], environment, tmp_path_factory.mktemp("job"))
+            stack.callback(process.kill)
+            return process
+
+        yield begin
+
+
+@pytest.fixture
+def start_anew(prefect_server: str, home: Path) -> Iterator[Start]:
+    """As `start`, and it is the command itself, which imports Prefect for seconds."""
     with ExitStack() as stack:
 
         def begin(box: RunningSandbox, *args: str | Path, **variables: str) -> subprocess.Popen[str]:
-            ours = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(home / "prefect"), **box.env()}
             process = subprocess.Popen(
                 [sys.executable, "-m", "flows", *map(str, args)],
-                env={**os.environ, **ours, **variables},
+                env=_variables(prefect_server, home, box) | variables,
                 cwd=CHECKOUT,
                 text=True,
                 stdout=subprocess.PIPE,
@@ -101,6 +118,10 @@ def start(prefect_server: str, home: Path) -> Iterator[Start]:
             return process
 
         yield begin
+
+
+def _variables(server: str, home: Path, box: RunningSandbox) -> dict[str, str]:
+    return {**os.environ, "PREFECT_API_URL": server, "PREFECT_HOME": str(home / "prefect"), **box.env()}
 
 
 def write_chain(folder: Path, text: str) -> Path:

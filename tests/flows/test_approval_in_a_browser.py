@@ -15,7 +15,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.prefect,
-    pytest.mark.xdist_group("prefect"),
     pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package `chromium`)"),
 ]

@@ -22,7 +22,7 @@ from cordboard.records.ledger import Ledger
 from cordboard.sandbox.faults import Faults
 from cordboard.settings import Settings
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 CHAIN = """
     kind: chain
@@ -80,11 +80,11 @@ def assert_nothing_is_half_written_and_a_rerun_goes_on(box: Any, run: Any) -> No
 
 @pytest.mark.parametrize(("signal_", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_and_puts_its_open_calls_on_record(
-    vendor: Any, start: Any, run: Any, chain_file: Any, wait_until: Any, signal_: signal.Signals, code: int
+    vendor: Any, start_anew: Any, run: Any, chain_file: Any, wait_until: Any, signal_: signal.Signals, code: int
 ) -> None:
     """Within seconds. The exit code is the shell's for that signal; what is said tells how to go on."""
     box = vendor(*STUCK)
-    process = start(box, "run-chain", chain_file(CHAIN), "--run-key", "test", "--json")
+    process = start_anew(box, "run-chain", chain_file(CHAIN), "--run-key", "test", "--json")
     wait_until(lambda: len(box.truth.effects) == 3)
     process.send_signal(signal_)
     printed, said = process.communicate(timeout=10)

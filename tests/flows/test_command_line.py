@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 EXAMPLE = "examples/customer_sync.yaml"
 CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens there
@@ -19,7 +18,7 @@ ECHO = "kind: chain\nname: echo\nactions: {a: {definition_id: def-echo, inputs: 
 class Ended:
     """A process that has ended: its exit code, the JSON document on standard output, the text on standard error."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Any) -> None:
         printed, self.said = process.communicate(timeout=60)
         self.code = process.returncode
         self.document: dict[str, Any] = json.loads(printed)
@@ -31,8 +30,8 @@ def command(start: Any) -> Any:
     return lambda box, *args, **variables: Ended(start(box, "run-chain", *args, "--json", **variables))
 
 
-def test_a_run_prints_one_document_and_ends_with_0(vendor: Any, command: Any) -> None:
-    ended = command(vendor(), EXAMPLE, "--param", "account_id=ACC-1001")
+def test_a_run_prints_one_document_and_ends_with_0(vendor: Any, start_anew: Any) -> None:
+    ended = Ended(start_anew(vendor(), "run-chain", EXAMPLE, "--param", "account_id=ACC-1001", "--json"))
     assert (ended.code, ended.document["status"]) == (0, "completed")
     assert {"run_key", "trace_id", "status", "actions", "failures", "latency"} <= ended.document.keys()
     keys = {"status", "cached", "output", "error", "attempts", "latency_ms"}
@@ -64,10 +63,10 @@ def test_a_failed_action_ends_with_1_and_its_evidence_stands_in_the_document(
     ("file", "wrong"),
     [("examples/broken/cycle.yaml", "chain/cycle"), ("no/such/file.yaml", "document/unreadable")],
 )
-def test_a_bad_file_is_answered_before_prefect_is_asked(vendor: Any, command: Any, file: str, wrong: str) -> None:
+def test_a_bad_file_is_answered_before_prefect_is_asked(vendor: Any, start_anew: Any, file: str, wrong: str) -> None:
     """The Prefect server is not there, and it does not matter: nothing was loaded, connected or sent."""
     box = vendor()
-    ended = command(box, file, PREFECT_API_URL=f"{CLOSED}/api")
+    ended = Ended(start_anew(box, "run-chain", file, "--json", PREFECT_API_URL=f"{CLOSED}/api"))
     assert (ended.code, ended.document["status"]) == (2, "invalid")
     assert wrong in [finding["rule"] for finding in ended.document["findings"]]
     assert all(finding["file"] == file for finding in ended.document["findings"])

@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from cordboard.chains.results import exit_code
 from cordboard.records.command import audit_verify
 from cordboard.sandbox.faults import Faults
 from cordboard.settings import Settings
+from tests.thorough import points
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 CHAIN = """
     kind: chain
@@ -38,6 +40,14 @@ CHAIN = """
     """
 STEPS = ("look_up", "open_case", "set_tier", "send_text", "log_call", "close")
 HARMLESS = {"look_up", "set_tier", "close"}
+STAGES = ("before_commit", "after_commit")
+TELLING = [  # first and last, idempotent or not, alone or beside another; what differs is in no other point
+    *(("look_up", stage) for stage in STAGES),
+    *(("open_case", stage) for stage in STAGES),
+    ("set_tier", "after_commit"),
+    ("send_text", "before_commit"),
+    ("close", "after_commit"),
+]
 BESIDE = {"set_tier": "send_text", "send_text": "set_tier"}  # these two run at the same time
 
 
@@ -79,8 +89,7 @@ def killed(vendor: Any, start: Any, home: Path, chain_file: Any, wait_until: Any
     return kill
 
 
-@pytest.mark.parametrize("stage", ["before_commit", "after_commit"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "stage"), points(TELLING, list(product(STEPS, STAGES))))
 def test_a_killed_run_goes_on_and_nothing_is_lost_or_done_twice(killed: Any, run: Any, step: str, stage: str) -> None:
     """Idempotent: sent again and completed. Not idempotent: never sent again, and said to be unknown."""
     box = killed(step, stage)

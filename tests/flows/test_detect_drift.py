@@ -15,7 +15,7 @@ from cordboard.ivr.dialects.cxone import to_cxone
 from cordboard.ivr.reading import load_flow
 from cordboard.registration.drift import exit_code
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect-flows")]
+pytestmark = [pytest.mark.prefect]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAIN, HOSPITAL = EXAMPLES / "main_menu.yaml", EXAMPLES / "hospital_menu.yaml"

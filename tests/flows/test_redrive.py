@@ -10,8 +10,9 @@ import pytest
 from cordboard.chains.results import exit_code
 from cordboard.errors import LedgerUnavailable
 from cordboard.records.run import RunHandle
+from tests.thorough import points
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 LENGTH = 20
 
@@ -32,7 +33,7 @@ def sends(box: Any, after: int = 0) -> list[int]:
     return [request.inputs["n"] for request in box.truth.requests[after:] if request.definition_id]
 
 
-@pytest.mark.parametrize("k", range(LENGTH))
+@pytest.mark.parametrize("k", points([0, 1, 10, 19], range(LENGTH)))
 def test_after_a_failure_at_any_place_the_rerun_sends_nothing_that_had_completed(vendor: Any, run: Any, k: int) -> None:
     box = vendor({"match": {"inputs": {"n": k}, "nth": [1]}, "fault": {"status": 422, "body": {"message": "no"}}})
     first = run(box, line())
@@ -44,7 +45,7 @@ def test_after_a_failure_at_any_place_the_rerun_sends_nothing_that_had_completed
     assert second["actions"][f"a{k}"]["reason"] == "run again: it failed before"
 
 
-@pytest.mark.parametrize("k", [0, 1, 9, 19])
+@pytest.mark.parametrize("k", points([0, 9], range(LENGTH)))
 def test_an_edit_of_one_action_sends_it_and_what_depends_on_it_and_nothing_else(vendor: Any, run: Any, k: int) -> None:
     """What depends on it runs again even where its inputs came out the same."""
     box = vendor()

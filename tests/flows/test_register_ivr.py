@@ -21,7 +21,7 @@ from cordboard.sandbox.faults import Faults
 from cordboard.settings import Settings
 from tasks.registration_document import exit_code
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect-flows")]
+pytestmark = [pytest.mark.prefect]
 
 MAIN_MENU = Path(__file__).parents[2] / "examples" / "main_menu.yaml"
 FLOW_ID = "ivr_main_menu_v2"

@@ -9,7 +9,7 @@ import pytest
 
 from cordboard.errors import InvalidDocument
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 EXAMPLE = Path("examples/customer_sync.yaml")
 

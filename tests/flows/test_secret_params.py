@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.blocks.system import Secret
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 CHAIN = """
     kind: chain

@@ -32,7 +32,7 @@ from cordboard.sandbox.definition import default_definition
 from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 MARKER = "harmless-marker"  # goes in beside the secrets, and must be found: the search is not blind
 

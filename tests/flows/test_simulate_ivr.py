@@ -18,7 +18,7 @@ from cordboard.ivr.reading import load_flow
 from cordboard.sandbox.definition import default_definition
 from cordboard.sandbox.server import running_sandbox
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect-flows")]
+pytestmark = [pytest.mark.prefect]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAIN, HOSPITAL = EXAMPLES / "main_menu_suite.yaml", EXAMPLES / "hospital_suite.yaml"

@@ -17,7 +17,7 @@ import pytest
 from cordboard.records.command import audit_verify
 from cordboard.sandbox.faults import Faults
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect-flows")]
+pytestmark = [pytest.mark.prefect]
 
 CHECKOUT = Path(__file__).parents[2]
 FLOW_ID = "clinic-menu"

@@ -14,7 +14,7 @@ from cordboard.errors import BadCall, LedgerUnavailable
 from cordboard.records.run import RunHandle
 from cordboard.sandbox.faults import Faults
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect]
 
 SECRET = "whsec_dGhlIHJlY2VpdmVyIGhvbGRzIHRoZSBzYW1lIQ=="
 ONE = "kind: chain\nname: one\nactions: {a: {definition_id: def-echo, inputs: {n: 1}}}\n"

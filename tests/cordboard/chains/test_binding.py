@@ -10,6 +10,7 @@ from cordboard.chains.binding import MAX_BOUND, bind, bind_condition, names_in
 from cordboard.errors import BindError
 from cordboard.jsontext import dump_json
 from cordboard.outline import UNPRINTABLE
+from tests.thorough import count
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 LOOKS_LIKE_SOMETHING_ELSE = st.sampled_from(
@@ -42,7 +43,7 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=count(250, 1_000), deadline=None)
 @given(JSON)
 def test_a_lone_expression_gives_the_very_value(value: Any) -> None:
     """Whatever a vendor returned arrives unchanged: same value, same type, also inside; nothing is evaluated again.

@@ -13,6 +13,7 @@ from cordboard.chains.filters import MAX_TEXT
 from cordboard.chains.template import MAX_SOURCE, parse_template
 from cordboard.errors import BindError
 from cordboard.jsontext import dump_json
+from tests.thorough import count
 
 PROBES = (Path(__file__).parent / "hostile_templates.txt").read_text(encoding="utf-8").splitlines()
 CONTEXT: dict[str, Any] = {
@@ -195,7 +196,7 @@ def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=count(500, 1_500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.recursive(ATOMS, _grown, max_leaves=12))
 def test_any_expression_that_the_grammar_can_make_is_refused_or_gives_json(expression: str) -> None:
     """No expression escapes as another exception, and none takes long."""

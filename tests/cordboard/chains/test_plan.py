@@ -11,6 +11,7 @@ from cordboard.chains import graph
 from cordboard.chains.draw import to_dot, to_mermaid
 from cordboard.chains.model import Action, Chain, OnFailure
 from cordboard.chains.plan import plan_chain
+from tests.thorough import count
 
 Waits = dict[str, tuple[str, ...]]
 
@@ -37,7 +38,7 @@ def reachable(upstream: Waits, start: str) -> set[str]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=count(150, 400), deadline=None)
 @given(waits())
 def test_loops_are_exactly_those_of_the_graph(upstream: Waits) -> None:
     """One loop for each knot, each a real loop through the knot's first action, none longer than it must be."""
@@ -58,7 +59,7 @@ def shortest_loop(upstream: Waits, first: str) -> int:
     return min(1 + nx.shortest_path_length(graph_, b, first) for b in graph_[first] if nx.has_path(graph_, b, first))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count(150, 300), deadline=None)
 @given(waits())
 def test_the_plan_agrees_with_brute_force(upstream: Waits) -> None:
     """Order after dependencies, file order among equals; layers by the longest way; downstream mirrors."""

@@ -12,6 +12,7 @@ from cordboard.ivr.dialects.cxone import from_cxone, to_cxone
 from cordboard.ivr.dialects.genesys import from_genesys, to_genesys
 from cordboard.ivr.model import Flow, Node, Transition
 from cordboard.ivr.reading import load_flow
+from tests.thorough import count
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -83,13 +84,13 @@ genesys_flows = joined(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count(100, 300), deadline=None)
 @given(cxone_flows)
 def test_cxone_json_comes_back_as_it_was(value: dict[str, Any]) -> None:
     assert to_cxone(from_cxone(value)) == value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count(100, 300), deadline=None)
 @given(genesys_flows)
 def test_genesys_json_comes_back_as_it_was(value: dict[str, Any]) -> None:
     back = to_genesys(from_genesys(value))

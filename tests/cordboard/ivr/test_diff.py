@@ -16,6 +16,7 @@ from cordboard.ivr.diff.renames import renamed
 from cordboard.ivr.model import Flow, Node, Transition
 from cordboard.ivr.reading import load_flow
 from cordboard.jsontext import dump_json
+from tests.thorough import count
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MENU = Flow(
@@ -362,7 +363,7 @@ def edited(draw: st.DrawFn) -> tuple[Flow, Flow]:
     return flow, replace(flow, nodes=tuple(nodes), transitions=tuple(ways))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=count(150, 400), deadline=None, derandomize=True)
 @given(st.one_of(edited(), st.tuples(FLOWS, FLOWS)))
 def test_there_is_a_difference_if_and_only_if_the_hashes_differ(pair: tuple[Flow, Flow]) -> None:
     before, after = pair

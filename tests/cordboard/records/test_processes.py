@@ -22,6 +22,7 @@ from cordboard.records.effects import EffectState
 from cordboard.records.ledger import Ledger
 from cordboard.records.owner import Owner
 from cordboard.records.schema import audit, runs
+from tests.thorough import count
 
 PREAMBLE = """
 import asyncio, os, sys, resource, signal
@@ -212,7 +213,7 @@ def test_a_kill_loses_no_intent_whose_caller_went_on(ledger_url: str) -> None:
 @pytest.mark.timeout(120)
 def test_many_processes_write_one_linear_chain(ledger_url: str) -> None:
     """No gap, no fork, no `database is locked`, though all of them open the ledger at the same moment."""
-    many = 8 if ledger_url.startswith("sqlite") else 4
+    many = count(4, 8) if ledger_url.startswith("sqlite") else 4
 
     async def check() -> None:
         async with await Ledger.open(ledger_url) as ledger:

@@ -37,6 +37,7 @@ from cordboard.vendors.session import Answer, SessionLimits, VendorSession
 from cordboard.vendors.token import TokenSource
 from cordboard.vendors.urls import vendor_url
 from cordboard.vendors.wire import Conflict, Outcome, Reply, Request, Safety, Verdict, decipher
+from tests.thorough import count
 
 HOSTS = {f"{region}.api.nice-incontact.com" for region in REGIONS}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -54,7 +55,7 @@ def test_an_unknown_region_is_refused_with_names_that_look_alike() -> None:
         data_action_endpoints("us-eats-1")
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=count(1_000, 5_000), deadline=None)
 @given(
     st.text(max_size=40)
     | st.sampled_from(REGIONS)
@@ -142,7 +143,7 @@ def test_an_organisation_has_the_documented_hosts_and_scopes() -> None:
     assert places.scopes == ("flows:write", "flows:read")
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=count(1_000, 5_000), deadline=None)
 @given(st.text(max_size=70) | st.builds(lambda tail: "acme" + tail, st.sampled_from("./@#?:\\\n\u3002\u00ad-_ %")))
 def test_no_organisation_leads_to_a_host_of_somebody_else(org_id: str) -> None:
     """`evil.test/#` as an organisation would send client id and secret there."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cordboard.ivr.conditions import CallerInput, Condition, cover, evaluate, overlap, parse, reads
 from cordboard.ivr.conditions.covering import cover_by_trial
+from tests.thorough import count
 
 T = TypeVar("T")
 
@@ -163,7 +164,7 @@ USUAL = (
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=count(500, 2_000), deadline=None)
 @given(st.lists(st.sampled_from(USUAL), max_size=8))
 @example(["dtmf == ''"])
 @example(["dtmf == 'one'", "dtmf == '1'"])

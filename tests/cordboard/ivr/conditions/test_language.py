@@ -32,6 +32,7 @@ from cordboard.ivr.conditions import (
     parse,
     show,
 )
+from tests.thorough import count
 
 T = TypeVar("T")
 OPERATORS: tuple[Any, ...] = ("==", "!=", "<", "<=", ">", ">=")
@@ -79,7 +80,7 @@ def an_operand(choices: Choices) -> Operand:
     return Number(choices.among(NUMBERS)) if kind == "number" else Boolean(choices.among((True, False)))
 
 
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=count(2_000, 10_000), deadline=None)
 @given(st.binary(max_size=48))
 def test_what_is_printed_reads_as_what_it_was(data: bytes) -> None:
     condition = a_tree(Choices(data))
@@ -194,7 +195,7 @@ def by_python(python: str, caller: CallerInput, variables: dict[str, Any]) -> bo
     return bool(eval(python, {"v": values, "V": Other}))
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=count(500, 3_000), deadline=None)
 @given(st.binary(max_size=64), st.binary(max_size=16))
 def test_the_evaluator_agrees_with_another_one(data: bytes, moment: bytes) -> None:
     """The other one is Python: its grammar, its precedence, its operators on values that follow our rules."""
@@ -203,7 +204,7 @@ def test_the_evaluator_agrees_with_another_one(data: bytes, moment: bytes) -> No
     assert evaluate(parse(ours), caller, variables) is by_python(python, caller, variables)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=count(500, 1_500), deadline=None)
 @given(st.binary(max_size=64))
 def test_what_is_written_has_one_canonical_form(data: bytes) -> None:
     condition = parse(an_expression(Choices(data))[0])
@@ -232,7 +233,7 @@ def refused_or_total(text: str) -> None:
     assert taken is None or evaluate(condition, taken.caller, taken.variables)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=count(500, 2_500), deadline=None)
 @given(st.binary(max_size=24), st.sampled_from(["", " "]))
 def test_no_text_of_known_pieces_crashes_the_parser(data: bytes, between: str) -> None:
     refused_or_total(between.join(PIECES[byte % len(PIECES)] for byte in data))

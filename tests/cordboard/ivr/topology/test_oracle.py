@@ -24,8 +24,9 @@ from cordboard.ivr.model import Flow, Limits, Node, Transition
 from cordboard.ivr.topology.accepting import Acceptances
 from cordboard.ivr.topology.check import faults_in
 from cordboard.ivr.topology.fault import Fault
+from tests.thorough import count
 
-FLOWS, BATCH, PARTS = 20_000, 50, 4
+FLOWS, BATCH, PARTS = count(4_000, 20_000), 50, 4
 TODAY = date(2026, 5, 1)
 MANY = 10**6
 Verdict = tuple[str, frozenset[str]]
@@ -392,7 +393,7 @@ def _check_proof(fault: Fault, oracle: Oracle) -> None:
             assert fault.proof[0] == oracle.flow.start
 
 
-@settings(parent=EVERY, max_examples=20)
+@settings(parent=EVERY, max_examples=count(10, 20))
 @given(SEEDS)
 def test_whole_flows_agree_with_networkx(seed: int) -> None:
     for number in range(BATCH):
