@@ -158,7 +158,8 @@ def _asked(model: type[Asked], **options: Any) -> Asked:
     try:
         return model(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        faults = "; ".join(": ".join([*map(str, fault["loc"][-1:]), fault["msg"]]) for fault in error.errors())
+        said = [(fault["loc"][-1:], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        faults = "; ".join(": ".join([*map(str, where), what]) for where, what in said)
         raise BadCall(f"cannot run it so: {faults}") from None
 
 
@@ -271,7 +272,7 @@ def print_simulation(document: dict[str, Any]) -> None:
     for what, share in document["coverage"].items():
         print(f"  {what}: {share['taken']} of {share['total']} taken")
     if document["reports"]:
-        first, *others = document["reports"]
+        first, *others = map(_shown_path, document["reports"])
         print(f"  {first}, and beside it {', '.join(Path(path).name.partition('.')[2] for path in others)}")
 
 
@@ -281,6 +282,9 @@ def print_update(document: dict[str, Any]) -> None:
         print(_finding_of(item))
     version = f", version {document['version']}" if document["version"] else ""
     print(f"{document['flow_id']}: {document['status']}{version}")
+    if document["status"] == "declined" and document["decision"]:
+        who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]
+        print(f"  decided by {who}{': ' + why if why else ''}")
     for conflict in document["conflicts"]:
         print(f"  {conflict['sentence']}")
     for change in document["noticed"]:
@@ -302,6 +306,12 @@ def print_update(document: dict[str, Any]) -> None:
         print(f"The vendor: {document['error'].get('message', 'no answer')}")
     if document["undo"]:
         print(f"To take it back: {document['undo']}")
+
+
+def _shown_path(path: str) -> str:
+    """A path as a person would write it: from here, where it lies below."""
+    here = Path(path)
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def print_drift(document: dict[str, Any]) -> None:

@@ -229,10 +229,9 @@ async def _conduct(run: UpdateRun, update: UpdateIvr, redactor: Redactor) -> Non
 
 async def _done(task: Any, *given: Any) -> None:
     """Runs a task; what it found is in the run, and an error of ours passes on."""
-    state = await _state(task, *given)
-    if isinstance(state.data, BaseException):
-        raise state.data
-    await state.aresult(raise_on_failure=False)
+    found = await (await _state(task, *given)).aresult(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
 
 
 async def _state(task: Any, *given: Any) -> State[Any]:

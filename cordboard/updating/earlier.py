@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cordboard.errors import BadCall
 from cordboard.records.audit import told
 from cordboard.records.effects import EffectState
 from cordboard.sending import Sent
 from cordboard.updating.kept import keep_saved, saves_of
+from cordboard.updating.reading import read_live
 from cordboard.updating.run import UpdateRun
 from cordboard.updating.saving import looked_up
 
@@ -21,6 +23,10 @@ async def recall(run: UpdateRun) -> None:
     """Where this very edit was saved before: it is not made again, also where somebody took it back since.
 
     A run that died between its save and the telling of it leaves the telling to this one, which then ends as `saved`.
+
+    Raises:
+        BadCall: the live flow is not the one in which it was saved.
+        VendorFailed: the live flow cannot be read.
     """
     for entry in (await run.handle.all_entries()).values():
         if entry.state is EffectState.DONE:
@@ -28,6 +34,7 @@ async def recall(run: UpdateRun) -> None:
             run.status = "unchanged" if await _was_told(run) else "saved"
             run.sent = Sent(EffectState.DONE, entry.result, reused=True)
             if run.status == "unchanged":
+                await _demand_same_flow(run)
                 run.notes += (
                     f"this very edit was saved as version {run.version} at {entry.updated_at}; to make it again, say "
                     "which version you edit now: set `base_version`",
@@ -58,6 +65,20 @@ async def conclude_as_held(run: UpdateRun) -> bool:
     if open_ones:
         run.notes += (f"the answer to its save was lost; version {run.version}, which is live, holds the edit",)
     return bool(open_ones)
+
+
+async def _demand_same_flow(run: UpdateRun) -> None:
+    """Versions only grow: a flow that is older than what we saved is another one.
+
+    Raises:
+        BadCall: it is another.
+    """
+    now = (await read_live(run))["version"]
+    if run.version is not None and now < run.version:
+        raise BadCall(
+            f"the ledger has this edit as version {run.version} of {run.flow_id}, and the live flow is version {now}: "
+            "it was made anew since, or it is another vendor's (a new sandbox); use another ledger for it"
+        )
 
 
 async def _was_told(run: UpdateRun) -> bool:

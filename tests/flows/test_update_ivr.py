@@ -9,11 +9,13 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from cordboard.errors import BadCall, VendorFailed
 from cordboard.records.command import audit_verify
 from cordboard.sandbox.faults import Faults
 
@@ -151,6 +153,32 @@ def test_what_was_agreed_to_is_not_asked_again_where_somebody_saved_something_el
     box = vendor({"match": {**PUT, "nth": [1]}, "fault": {"other_editor": {"nodes": {"billing": {"prompt": "{n}"}}}}})
     document = update(box, answering(agree=True, decided_by="", comment=""), patch=patch, approval=True)
     assert (document["status"], document["attempts"], len(saves(box))) == ("saved", 2, 2)
+
+
+def test_a_conflict_a_refusal_and_a_flow_that_is_not_there_each_end_with_what_is_wrong(vendor, update, patch) -> None:
+    box = vendor({"match": {**PUT, "nth": [1]}, "fault": {"status": 400, "body": {"message": "no such audio"}}})
+    refused = update(box, patch=patch)
+    assert (refused["status"], refused["state"], "no such audio" in refused["error"]["message"]) == (
+        "failed",
+        "Failed",
+        True,
+    )
+    flow = box.flows[FLOW_ID]
+    box.flows[FLOW_ID] = {**flow, "nodes": {**flow["nodes"], "welcome": {**flow["nodes"]["welcome"], "prompt": "Hi."}}}
+    conflict = update(box, patch=patch)
+    assert (conflict["status"], conflict["state"], len(saves(box))) == ("conflict", "Conflict", 1)
+    assert conflict["conflicts"][0]["theirs"] == "Hi."
+    del box.flows[FLOW_ID]
+    with pytest.raises(BadCall, match="Genesys Cloud has no flow clinic-menu"):
+        update(box, patch=patch)
+
+
+def test_credentials_that_are_refused_end_it_with_what_the_vendor_says(vendor, update, patch) -> None:
+    box = vendor()
+    wrong = SimpleNamespace(env=lambda: {**box.env(), "GENESYS_CLIENT_SECRET": "wrong"})
+    with pytest.raises(VendorFailed) as caught:
+        update(wrong, patch=patch)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.slow

@@ -59,13 +59,30 @@ def _assignments_changed(
 def extra_changed(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """For each field of a vendor that changed, the change in words, and the field before and after."""
-    for name in sorted(before.keys() | after.keys()):
-        old, new = (dump_json(side[name]) if name in side else "" for side in (before, after))
+    """For each field of a vendor that changed, the change in words, and the field before and after.
+
+    Inside objects it is the innermost field that is told, by its path, such as `properties.audioResource.id`.
+    """
+    sides = _flat(before, after), _flat(after, before)
+    for path in sorted(sides[0].keys() | sides[1].keys()):
+        old, new = (dump_json(side[path]) if path in side else "" for side in sides)
         if old != new:
             was, now = (visible(text) or "not there" for text in excerpts(old, new))
-            sentence = f"`{visible(name)}` is now {now}, it was {was}"
-            yield sentence, _only(name, before), _only(name, after)
+            sentence = f"`{visible('.'.join(path))}` is now {now}, it was {was}"
+            yield sentence, *({".".join(path): side[path]} if path in side else {} for side in sides)
+
+
+def _flat(fields: Mapping[str, Any], other: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """The fields by path, taken apart as far as both sides hold objects that say something."""
+    found: dict[tuple[str, ...], Any] = {}
+    todo: list[tuple[tuple[str, ...], Any, Any]] = [((), fields, other)]
+    while todo:
+        path, value, beside = todo.pop()
+        if not path or (value and beside and isinstance(value, Mapping) and isinstance(beside, Mapping)):
+            todo.extend(((*path, name), item, beside.get(name)) for name, item in value.items())
+        else:
+            found[path] = value
+    return found
 
 
 def _only(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:

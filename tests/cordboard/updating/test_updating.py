@@ -186,6 +186,14 @@ def test_an_edit_is_made_once_also_where_somebody_took_it_back_since(clinic, edi
     assert "version 13" in run.notes[0]
 
 
+def test_a_flow_that_was_made_anew_is_not_the_one_in_which_it_was_saved(clinic, edit, update) -> None:
+    update(clinic(), edit(PROMPT))
+    with pytest.raises(
+        BadCall, match="the ledger has this edit as version 13 of clinic, and the live flow is version 12"
+    ):
+        update(clinic(), edit(PROMPT))  # a new sandbox, and the ledger of the old one
+
+
 def test_a_version_that_was_never_there_is_refused(clinic, edit, update) -> None:
     box = clinic()
     with pytest.raises(BadCall, match=r"edits version 99 of clinic, and the live flow is version 12"):
