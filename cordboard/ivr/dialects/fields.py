@@ -6,6 +6,7 @@ its own name, and so goes back as it came.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
@@ -85,10 +86,10 @@ def stated(part: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def by_source(transitions: Iterable[Transition]) -> dict[str, list[Transition]]:
     """The ways out of each node, in order."""
-    found: dict[str, list[Transition]] = {}
+    found: defaultdict[str, list[Transition]] = defaultdict(list)
     for transition in transitions:
-        found.setdefault(transition.source, []).append(transition)
-    return found
+        found[transition.source].append(transition)
+    return dict(found)
 
 
 def need_text(value: Mapping[str, Any], names: Iterable[str], path: str) -> Iterator[Finding]:

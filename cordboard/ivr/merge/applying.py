@@ -16,6 +16,8 @@ from cordboard.ivr.model import Flow, Transition
 from cordboard.outline import join_path
 
 WAYS = "transitionConditions"
+#: Looking for names that are spelled alike takes milliseconds; beyond so many findings nobody reads them.
+MAX_HINTS = 200
 
 
 def apply_patch(patch: Patch, base: Flow) -> Flow:
@@ -83,7 +85,7 @@ class _Work:
         for name, change in self._patch.nodes.items():
             path = join_path("nodes", name)
             if name not in nodes and (change is None or "type" not in change.fields):
-                self._note("unknown-node", _missing(change, name), path, near(name, there))
+                self._note("unknown-node", _missing(change, name), path, name, there)
             elif change is None:
                 del nodes[name]
             else:
@@ -91,9 +93,8 @@ class _Work:
         for name, whole in self._patch.replace.items():
             nodes[name] = {**new_node(name), **whole}
         if self._patch.start and self._patch.start not in nodes:
-            self._note(
-                "unknown-node", f"there is no node `{self._patch.start}`", "start", near(self._patch.start, nodes)
-            )
+            message = f"there is no node `{self._patch.start}`"
+            self._note("unknown-node", message, "start", self._patch.start, nodes)
         elif self._patch.start:
             body["startNodeId"] = self._patch.start
 
@@ -114,8 +115,9 @@ class _Work:
         if change.ways:
             ways = _Ways(node.get(WAYS, ()))
             for each in change.ways:
-                for rule, message, names in ways.change(each):
-                    self._note(rule, message, join_path(f"{path}.transitions", each.condition), names)
+                for rule, message, wanted in ways.change(each):
+                    here = join_path(f"{path}.transitions", each.condition)
+                    self._note(rule, message, here, wanted, ways.known)
             made[WAYS] = ways.bodies
         return made
 
@@ -123,9 +125,9 @@ class _Work:
         """A JSON merge patch (RFC 7396), except that only what is there can be taken away."""
         made = dict(value)
         for name, change in patch.items():
-            here = join_path(path, name)
+            here = self._place(path, name)
             if change is None and name not in made:
-                self._note("unknown-field", "is taken away, and the flow does not have it", here, near(name, made))
+                self._note("unknown-field", "is taken away, and the flow does not have it", here, name, made)
             elif change is None:
                 del made[name]
             elif isinstance(change, Mapping):
@@ -135,10 +137,16 @@ class _Work:
                 made[name] = change
         return made
 
-    def _note(self, rule: str, message: str, path: str, names: tuple[str, ...] = ()) -> None:
+    def _place(self, path: str, name: str) -> str:
+        """Where the file says something of a field: beside the others, or under `fields`."""
+        document, below = self._patch.document, join_path(f"{path}.fields", name)
+        return below if document and below in document.lines else join_path(path, name)
+
+    def _note(self, rule: str, message: str, path: str, wanted: str = "", known: Iterable[str] = ()) -> None:
         document = self._patch.document
         file, line = (document.file, document.line(path)) if document else ("", None)
-        self.findings.append(Finding(f"patch/{rule}", message, path, file, line, did_you_mean(names)))
+        hint = did_you_mean(near(wanted, known)) if wanted and len(self.findings) < MAX_HINTS else ""
+        self.findings.append(Finding(f"patch/{rule}", message, path, file, line, hint))
 
 
 class _Ways:
@@ -147,20 +155,24 @@ class _Ways:
     def __init__(self, bodies: Iterable[Mapping[str, Any]]) -> None:
         self.bodies = [dict(body) for body in bodies]
         self._keys = [normal(body["condition"]) for body in self.bodies]
-        self._known = [body["condition"] for body in self.bodies]
 
-    def change(self, change: WayChange) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Makes one change; yields what stands against it: rule, message and near names."""
+    @property
+    def known(self) -> list[str]:
+        """The conditions, as they are spelled."""
+        return [body["condition"] for body in self.bodies]
+
+    def change(self, change: WayChange) -> Iterator[tuple[str, str, str]]:
+        """Makes one change; yields what stands against it: rule, message and the condition that was looked for."""
         key = normal(change.condition)
         found, other = self._keys.count(key), normal(change.other)
         if found > 1:
-            yield "ambiguous", "this condition stands more than once: give all `transitionConditions`", ()
+            yield "ambiguous", "this condition stands more than once: give all `transitionConditions`", ""
         elif not found and (change.removed or not change.to):
             message = f"there is no transition with this condition to {'take away' if change.removed else 'move'}"
-            yield "unknown-transition", message, self._near(change.condition)
+            yield "unknown-transition", message, change.condition
         elif change.other and (self._keys.count(other) != 1 or other == key):
             message = f"there is no other transition `{change.other}` to stand {change.where}, or more than one"
-            yield "unknown-transition", message, self._near(change.other)
+            yield "unknown-transition", message, change.other
         else:
             self._make(change, key, self._keys.index(key) if found else len(self._keys))
 
@@ -177,9 +189,6 @@ class _Ways:
             index += change.where == "after"
         self.bodies.insert(index, body)
         self._keys.insert(index, key)
-
-    def _near(self, condition: str) -> tuple[str, ...]:
-        return near(condition, self._known)
 
 
 def _missing(change: NodeChange | None, name: str) -> str:

@@ -61,7 +61,10 @@ def run_patch(old: Path, new: Path, base_version: int | None, reason: str, out: 
     version = before.version if base_version is None else base_version
     if version is None:
         raise BadCall(f"{old} does not state its `version`: say with --base-version N from which one you edited")
-    _write(written(make_patch(before, after, base_version=version, reason=reason)), out)
+    patch = make_patch(before, after, base_version=version, reason=reason)
+    _write(written(patch), out)
+    if not (patch.start or patch.nodes or patch.replace):
+        print(f"{new} changes nothing of {old}", file=sys.stderr)
     return 0
 
 

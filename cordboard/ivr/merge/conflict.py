@@ -38,7 +38,7 @@ class Conflict:
         what = ": ".join(filter(None, (self.node or "the flow", f"`{self.field}`" if self.field else "")))
         ours, theirs = excerpts(_text(self.ours), _text(self.theirs))
         was, _ = excerpts(_text(self.base), "")
-        return visible(f"{what} was {was}; ours {_made(ours)}, theirs {_made(theirs)}")
+        return visible(f"{what} was {was or 'not there'}; ours {_made(ours)}, theirs {_made(theirs)}")
 
     def as_json(self) -> dict[str, Any]:
         """The conflict as a JSON object."""

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from cordboard.findings import Finding, did_you_mean, near
+from cordboard.findings import Finding, Severity, did_you_mean, near
 from cordboard.ivr.dialects import genesys
 from cordboard.ivr.merge.applying import WAYS, normal
 from cordboard.ivr.merge.shape import OWN_FIELDS, NodeChangeShape, PatchShape, WayShape
@@ -59,6 +59,8 @@ def _shape_fault(detail: ErrorDetails, place: Location) -> Finding:
     hint = _HINTS.get((last, kind), "")
     if kind == "extra_forbidden":
         hint = _known_keys(place, last)
+    elif place[-2:-1] == ("transitions",) and not hint:
+        hint = "The node to which it leads, or an object such as `{to: sales, first: true}`; null removes it."
     elif kind == "string_type" and isinstance(detail["input"], int | float):
         hint = "Quote it."
     return Finding(f"patch/{rule}", message, path, hint=hint)
@@ -75,12 +77,16 @@ def _known_keys(place: Location, name: str) -> str:
 def own_faults(value: Mapping[str, Any]) -> Iterator[Finding]:
     """What a schema cannot say: things said twice, and whole nodes that are none; of any document."""
     nodes, whole = (_object(value.get(name)) for name in ("nodes", "replace"))
+    if not any(value.get(name) for name in ("start", "startNodeId", "nodes", "replace")):
+        yield _idle("", "What is to change stands under `nodes`, by id.")
     if "start" in value and "startNodeId" in value:
         yield _twice("`start` and `startNodeId` are two words for the same thing", "startNodeId")
     for name in whole:
         if name in nodes:
             yield _twice("the node stands under `nodes` as well", join_path("replace", name))
     for name, change in nodes.items():
+        if change == {}:
+            yield _idle(join_path("nodes", name), "To remove the node, write null.")
         yield from _change_faults(_object(change), join_path("nodes", name))
     for found in genesys.examine({"id": "flow", "nodes": {k: v for k, v in whole.items() if isinstance(v, dict)}}):
         yield Finding(
@@ -122,6 +128,10 @@ def _way_faults(way: Mapping[str, Any], path: str, *, empty: bool) -> Iterator[F
 
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _idle(path: str, hint: str) -> Finding:
+    return Finding("patch/changes-nothing", "changes nothing", path, severity=Severity.WARNING, hint=hint)
 
 
 def _twice(message: str, path: str) -> Finding:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from cordboard.errors import BadCall
@@ -76,8 +76,7 @@ class _Merger:
         self.flows = flows
         self.conflicts: list[Conflict] = []
         self._conditions = Conditions()
-        self._whole = [parts_of(flow) for flow in flows]
-        self._bare = [{name: bare(part) for name, part in parts.items()} for parts in self._whole]
+        self._parts = [parts_of(flow) for flow in flows]
 
     def head(self) -> Any:
         """What the flow says beside its nodes."""
@@ -88,23 +87,25 @@ class _Merger:
 
     def parts(self) -> dict[str, Part]:
         """The parts of the merged flow."""
-        names = sorted(set().union(*self._whole))
+        names = sorted(set().union(*self._parts))
         found = ((name, self._part(name)) for name in names)
         return {name: part for name, part in found if part is not None}
 
     def _part(self, name: str) -> Part | None:
-        base, ours, theirs = (side.get(name) for side in self._bare)
+        whole = [side.get(name) for side in self._parts]
+        if alike(whole[1], whole[0]):
+            return whole[2]
+        base, ours, theirs = map(bare, whole)
         if alike(ours, base) or alike(ours, theirs):
-            return self._whole[2].get(name)
+            return whole[2]
         if not alike(theirs, base):
             if base is None or ours is None or theirs is None:
                 ours = self._added_or_gone(name, base, ours, theirs)
             else:
                 ours = self._joined(name, base, ours, theirs)
-        live = self._whole[2].get(name)
-        if ours is None or live is None:
-            return ours and self._whole[1][name]
-        return with_stamps(ours, live, self._conditions)
+        if ours is None or whole[2] is None:
+            return ours and whole[1]
+        return with_stamps(ours, whole[2], self._conditions)
 
     def _added_or_gone(self, name: str, base: Part | None, ours: Part | None, theirs: Part | None) -> Part | None:
         """A part that one of the three does not have; another spelling of its conditions is no edit."""
@@ -143,6 +144,9 @@ class _Merger:
 
 def _in_order(flows: Sequence[Flow], ways: Mapping[str, Sequence[Transition]]) -> Iterator[Transition]:
     """The transitions of all nodes; those of different nodes stand among each other as they did."""
+    if flows[0].platform == "genesys":  # which keeps them inside their nodes
+        yield from chain.from_iterable(ways.values())
+        return
     turns = _turns(*([transition.source for transition in flow.transitions] for flow in flows))
     waiting = {source: iter(left) for source, left in ways.items()}
     last = {source: index for index, source in enumerate(turns)}

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cordboard.errors import BadCall
 from cordboard.ivr.canonical import BOOKKEEPING, STAMPS
-from cordboard.ivr.dialects.fields import NODE_FIELDS, by_source, stated
+from cordboard.ivr.dialects.fields import NODE_FIELDS, by_source, split, stated
 from cordboard.ivr.merge.values import EXTRA, same
 from cordboard.ivr.merge.ways import Conditions, Ways, same_extra, ways_alike
 from cordboard.ivr.model import Flow, Limits, Node, Suppression, Transition
@@ -45,9 +45,9 @@ def parts_of(flow: Flow) -> dict[str, Part]:
     return found | {source: Part(None, tuple(others)) for source, others in left.items()}
 
 
-def bare(part: Part) -> Part:
+def bare(part: Part | None) -> Part | None:
     """A part without the vendor's stamps; the same object where there are none."""
-    if (part.node is None or _clean(part.node)) and all(map(_clean, part.ways)):
+    if part is None or ((part.node is None or _clean(part.node)) and all(map(_clean, part.ways))):
         return part
     return Part(part.node and _without(part.node, STAMPS), tuple(_without(each, STAMPS) for each in part.ways))
 
@@ -74,18 +74,18 @@ def alike(one: Part | None, other: Part | None) -> bool:
 def _same_node(one: Node | None, other: Node | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one is other or (one == other and same(dict(one.set), dict(other.set)) and same_extra(one, other))
+    return one is other or (one == other and same_extra(one, other) and same(dict(one.set), dict(other.set)))
 
 
 def node_body(node: Node) -> dict[str, Any]:
-    """What a node says, without its ways out."""
-    return {**stated(node, NODE_FIELDS), EXTRA: dict(node.extra)}
+    """What a node says, without its ways out; a field is one field, whether we can read its value or not."""
+    return {**node.extra, **stated(node, NODE_FIELDS)}
 
 
 def node_of(body: Mapping[str, Any], either: Node) -> Node:
     """The opposite of `node_body`; what a body does not say is taken from no node."""
-    empty: dict[str, Any] = {"type": "", "name": "", "prompt": "", "max_visits": None, "set": {}}
-    return replace(either, **{**empty, **body})
+    fields, extra = split(body, NODE_FIELDS)
+    return Node(either.id, **fields, extra=extra, stated=either.stated, place=either.place)
 
 
 def head_of(flow: Flow) -> dict[str, Any]:

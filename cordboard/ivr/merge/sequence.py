@@ -52,10 +52,12 @@ def woven_strictly(sides: Orders[Key], kept: Collection[Key], counts: Callable[[
 
 
 def _by_one_side(sides: Orders[Key]) -> Sequence[Key] | None:
-    """The order of one side, where the other added nothing and moved nothing."""
+    """The order of one side, where the other added nothing and moved nothing; the old one where neither did."""
     base, ours, theirs = sides
-    if _unmoved(base, ours) or ours == theirs:
-        return theirs
+    if ours == theirs:
+        return ours
+    if _unmoved(base, ours):
+        return base if _unmoved(base, theirs) else theirs
     return ours if _unmoved(base, theirs) else None
 
 

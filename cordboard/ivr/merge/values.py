@@ -18,8 +18,8 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-#: The fields of a vendor that we do not interpret; in paths they stand among the others.
-EXTRA = "extra"
+#: The fields of a vendor that we do not interpret; in paths they stand among the others. No field has this name.
+EXTRA = "\0extra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ def merge_values(path: str, sides: Iterable[Any], clashes: list[Clash]) -> Any:
         return ours
     if same(ours, base):
         return theirs
+    if all(value is None or value is ABSENT for value in (ours, theirs)):
+        return None  # who takes a value away and who sets it to null want the same
     before = {} if base is ABSENT else base
     if not all(isinstance(value, dict) for value in (before, ours, theirs)):
         clashes.append(Clash(path, base, ours, theirs))

@@ -86,15 +86,12 @@ def merge_ways(ways: Sequence[Ways], conditions: Conditions) -> tuple[Ways, list
 
 def ways_alike(ours: Ways, theirs: Ways) -> bool:
     """Whether ways are the same, whatever their places; 1 is not true."""
-    if len(ours) != len(theirs):
-        return False
-    pairs = zip(ours, theirs, strict=True)
-    return all(one is other or (one == other and same_extra(one, other)) for one, other in pairs)
+    return ours == theirs and all(map(same_extra, ours, theirs))
 
 
 def same_extra(one: Node | Transition, other: Node | Transition) -> bool:
     """Whether what we do not interpret is the same."""
-    return not one.extra or same(dict(one.extra), dict(other.extra))
+    return not (one.extra or other.extra) or same(dict(one.extra), dict(other.extra))
 
 
 def _merge_group(normal: tuple[str, str], groups: Sequence[Ways], clashes: list[Clash]) -> Ways:

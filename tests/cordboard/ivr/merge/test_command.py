@@ -81,6 +81,11 @@ def test_a_patch_is_written_from_two_files(other: Path, tmp_path: Path) -> None:
     assert main(["check", str(out)]) == 0
 
 
+def test_a_patch_between_equal_flows_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["patch", CLINIC, CLINIC]) == 0
+    assert capsys.readouterr().err == f"{CLINIC} changes nothing of {CLINIC}\n"
+
+
 def test_where_no_file_states_a_version_it_must_be_said(
     other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from cordboard.errors import BadCall
 from cordboard.ivr.dialects.cxone import from_cxone, to_cxone
 from cordboard.ivr.dialects.genesys import from_genesys, to_genesys
 from cordboard.ivr.merge import Conflict, merge
+from cordboard.ivr.merge.sequence import woven
 from cordboard.ivr.model import Flow, Node, Transition
 from cordboard.ivr.topology import check_flow
 
@@ -144,6 +145,12 @@ def test_an_edit_that_both_made_is_that_edit(ours: Edit, theirs: Edit) -> None:
     assert joined(ours, theirs).body == ours.body
 
 
+def test_who_removes_a_value_and_who_sets_it_to_null_want_the_same(ours: Edit, theirs: Edit) -> None:
+    del ours["menu"]["prompt"]
+    theirs["menu"]["prompt"] = None
+    assert joined(ours, theirs)["menu"]["prompt"] is joined(theirs, ours)["menu"]["prompt"] is None
+
+
 def test_what_one_side_removes_stays_removed(ours: Edit, theirs: Edit) -> None:
     del ours.body["nodes"]["billing"]
     ours.ways.pop(0)
@@ -212,6 +219,32 @@ def test_a_list_is_one_value(ours: Edit, theirs: Edit) -> None:
     ours["menu"]["variables"].append({"name": "tier"})
     theirs["menu"]["variables"].append({"name": "age"})
     assert disagreement(ours, theirs).field == "variables"
+
+
+def test_a_value_that_cannot_be_read_belongs_to_its_field(ours: Edit, theirs: Edit) -> None:
+    """`null` is no prompt, and still what our side made of it."""
+    ours["menu"]["prompt"] = None
+    theirs["menu"]["prompt"] = "Two for billing."
+    conflict = disagreement(ours, theirs)
+    assert (conflict.field, conflict.ours, conflict.theirs) == ("prompt", None, "Two for billing.")
+    ours["billing"]["max_visits"], theirs["billing"]["max_visits"] = "three", 3
+    both = merge(Edit().flow, ours.flow, theirs.flow).conflicts
+    assert [(each.node, each.base, each.ours, each.theirs) for each in both if each.field == "max_visits"] == [
+        ("billing", None, "three", 3)
+    ]
+
+
+def test_a_field_may_have_any_name(ours: Edit, theirs: Edit) -> None:
+    """Also the one under which others keep what they do not know."""
+    for edit, value in ((ours, 1), (theirs, 2)):
+        edit["menu"]["properties"]["extra"] = {"timeout": value}
+    assert disagreement(ours, theirs).field == "properties.extra.timeout"
+
+
+def test_a_field_that_was_not_there_is_said_to_be_new(ours: Edit, theirs: Edit) -> None:
+    ours["desk"]["prompt"], theirs["desk"]["prompt"] = "One moment.", "Hold on."
+    sentence = 'desk: `prompt` was not there; ours makes it "One moment.", theirs makes it "Hold on."'
+    assert disagreement(ours, theirs).sentence == sentence
 
 
 def test_a_node_edited_here_and_removed_there(ours: Edit, theirs: Edit) -> None:
@@ -284,6 +317,12 @@ def test_the_side_that_moved_a_way_decides(ours: Edit, theirs: Edit) -> None:
     theirs["menu"]["prompt"] = "Hello."
     theirs.ways[0]["destinationNodeId"] = "desk"
     assert conditions(joined(ours, theirs)) == ["vip", ONE, TWO, "default"]
+
+
+def test_where_both_sides_only_remove_the_old_order_stays() -> None:
+    """Also where one of them lacks what is kept: a number that was removed here may be taken by something new."""
+    for sides in (["abc", "ab", "ac"], ["abc", "ac", "ab"]):
+        assert woven(sides, "abc") == ["a", "b", "c"]
 
 
 def test_a_new_way_keeps_its_place_before_one_that_may_hold_as_well(ours: Edit, theirs: Edit) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cordboard.documents import parse_document
 from cordboard.errors import BadCall, InvalidDocument
-from cordboard.findings import Finding, errors_in
+from cordboard.findings import Finding, Severity, errors_in
 from cordboard.ivr.dialects.genesys import from_genesys, to_genesys
 from cordboard.ivr.merge import NodeChange, Patch, WayChange, apply_patch, load_patch, make_patch, read_patch, written
 from cordboard.ivr.merge.shape import json_schema
@@ -172,6 +172,17 @@ def test_what_is_no_patch_is_refused(text: str, tmp_path: Path) -> None:
         load_patch(path)
 
 
+@pytest.mark.parametrize(("text", "line"), [("", 1), ("nodes: {}", 1), ("nodes:\n  welcome: {}", 5)])
+def test_a_patch_that_changes_nothing_says_so(text: str, line: int) -> None:
+    (finding,) = faults_of(HEAD + text)
+    assert (finding.rule, finding.severity, finding.line) == ("patch/changes-nothing", Severity.WARNING, line)
+
+
+def test_what_a_way_may_be_is_told() -> None:
+    (fault,) = faults_of(HEAD + "nodes: {welcome: {transitions: {default: 7}}}")
+    assert "null removes it" in fault.hint
+
+
 @pytest.mark.parametrize(
     ("text", "is_patch"),
     [
@@ -224,6 +235,25 @@ nodes:
     assert set(found[4][2].removeprefix("Did you mean ").rstrip("?").split(" or ")) == set(
         conditions.removeprefix("Did you mean ").rstrip("?").split(" or ")
     )
+
+
+def test_a_field_under_fields_is_wrong_at_its_own_line(clinic: Flow) -> None:
+    text = "nodes:\n  welcome:\n    fields:\n      a: 1\n      priority: null\n"
+    assert refused(clinic, text) == [("patch/unknown-field", 8, "")]
+
+
+def test_a_way_that_the_patch_has_removed_is_no_place_for_another(clinic: Flow) -> None:
+    text = f'nodes: {{welcome: {{transitions: {{"{TWO}": null, no_input: {{to: agent, before: "{TWO}"}}}}}}}}'
+    ((rule, _, hint),) = refused(clinic, text)
+    assert rule == "patch/unknown-transition"
+    assert TWO not in hint
+
+
+def test_of_many_faults_only_the_first_get_names_that_are_spelled_alike(clinic: Flow) -> None:
+    """Looking for them takes milliseconds."""
+    nodes = ", ".join(f"welcome{number}: {{prompt: Hello}}" for number in range(300))
+    hints = [hint for _, _, hint in refused(clinic, f"nodes: {{{nodes}}}")]
+    assert [bool(hint) for hint in hints] == [True] * 200 + [False] * 100
 
 
 def test_another_flow_or_version_is_refused(clinic: Flow) -> None:
