@@ -19,7 +19,7 @@ from cordboard.chains.model import load_chain
 from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.results import exit_code
 from cordboard.documents import read_document
-from cordboard.errors import NO_ACCESS, NOT_NOW, BadCall, Theirs
+from cordboard.errors import NO_ACCESS, NOT_NOW, BadCall, InvalidDocument, Theirs
 from cordboard.findings import Finding, Severity, errors_in
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
@@ -106,14 +106,20 @@ def simulate_ivr(args: argparse.Namespace) -> int:
 def update_ivr(args: argparse.Namespace) -> int:
     """Updates a live call flow and prints what changes and how it ended."""
     from cordboard.ivr.merge import load_patch  # noqa: PLC0415
-    from cordboard.updating.document import exit_code  # noqa: PLC0415
+    from cordboard.updating.document import exit_code, invalid_document  # noqa: PLC0415
 
     if args.approval and not os.environ.get("PREFECT_API_URL"):
         raise BadCall(
             "--approval asks in the Prefect UI, and there is none: start a server (`make up`), set PREFECT_API_URL"
         )
     if args.patch:
-        load_patch(Path(args.patch))
+        try:
+            load_patch(Path(args.patch))
+        except InvalidDocument as error:
+            if not args.json:
+                raise
+            print(json.dumps(invalid_document("", args.patch, error.findings), ensure_ascii=False))
+            return 2
     for suite in args.suite:
         read_document(Path(suite))
     from flows.update_ivr import UpdateIvr  # noqa: PLC0415
@@ -282,9 +288,7 @@ def print_update(document: dict[str, Any]) -> None:
         print(_finding_of(item))
     version = f", version {document['version']}" if document["version"] else ""
     print(f"{document['flow_id']}: {document['status']}{version}")
-    if document["status"] == "declined" and document["decision"]:
-        who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]
-        print(f"  decided by {who}{': ' + why if why else ''}")
+    _print_decision(document)
     for conflict in document["conflicts"]:
         print(f"  {conflict['sentence']}")
     for change in document["noticed"]:
@@ -304,8 +308,16 @@ def print_update(document: dict[str, Any]) -> None:
         print(f"Mind: {sentence}")
     if document["error"]:
         print(f"The vendor: {document['error'].get('message', 'no answer')}")
+    if document["status"] == "unknown":
+        print("Give the same command again: it finds out first what became of this save, and does nothing twice")
     if document["undo"]:
         print(f"To take it back: {document['undo']}")
+
+
+def _print_decision(document: dict[str, Any]) -> None:
+    if document["status"] == "declined" and document["decision"]:
+        who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]
+        print(f"  decided by {who}{': ' + why if why else ''}")
 
 
 def _shown_path(path: str) -> str:

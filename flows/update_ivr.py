@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
+from prefect.utilities.annotations import quote
 from pydantic import BaseModel, Field, model_validator
 
 from blocks.genesys import GenesysCloudCredentials
@@ -40,7 +42,7 @@ from tasks.process import beside_the_point, cancelled_by_sigterm
 from tasks.update_pages import publish_update, question_markdown
 from tasks.updates import compare, join, rehearse, save_flow, verify
 
-UNDO = r"^(update/[A-Za-z0-9][A-Za-z0-9_.-]{0,127}/[0-9a-f]{16})?$"
+RUN_KEY = re.compile(r"update/[A-Za-z0-9][A-Za-z0-9_.-]{0,127}/[0-9a-f]{16}")
 
 
 class UpdateIvr(BaseModel):
@@ -84,7 +86,6 @@ class UpdateIvr(BaseModel):
         default="",
         title="Take back",
         description="Instead of a patch: the run key of an update, such as update/FLOW/0123456789abcdef.",
-        pattern=UNDO,
         json_schema_extra={"position": 5},
     )
     base: str = Field(
@@ -114,6 +115,8 @@ class UpdateIvr(BaseModel):
     def _one_source(self) -> UpdateIvr:
         if bool(self.patch) == bool(self.undo):
             raise ValueError("give either a patch file or the run key of an update to take back")
+        if self.undo and not RUN_KEY.fullmatch(self.undo):
+            raise ValueError(f"{self.undo!r} is no run key of an update; each update prints its own, update/FLOW/…")
         if self.undo and self.base:
             raise ValueError("what an update saved and replaced is on record; an undo needs no base")
         return self
@@ -235,7 +238,8 @@ async def _done(task: Any, *given: Any) -> None:
 
 
 async def _state(task: Any, *given: Any) -> State[Any]:
-    state: State[Any] = await task(*given, return_state=True)
+    hidden = [quote(each) if isinstance(each, UpdateRun) else each for each in given]  # else Prefect walks all of it
+    state: State[Any] = await task(*hidden, return_state=True)
     return state
 
 

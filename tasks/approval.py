@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
+from prefect.exceptions import NotPausedError
 from prefect.flow_runs import apause_flow_run, aresume_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
@@ -18,7 +20,7 @@ from cordboard.updating.run import UpdateRun
 from tasks.process import log
 
 POLL_SECONDS = 2
-_GRACE_SECONDS = 120
+_GRACE_SECONDS = 30
 
 
 class Decision(RunInput):
@@ -65,13 +67,19 @@ async def _answer(page: str, seconds: float, poll_seconds: int) -> dict[str, Any
     """What somebody says. Prefect ends a run whose pause ran out as it likes; so ours runs out before Prefect's."""
     form = Decision.with_initial_data(description=page)
     log.info("waiting for a decision about it: %s", url_for("flow-run", obj_id=flow_run.id))
+    longer = int(seconds) + _GRACE_SECONDS
+    waiting = asyncio.ensure_future(apause_flow_run(wait_for_input=form, timeout=longer, poll_interval=poll_seconds))
     try:
-        async with asyncio.timeout(seconds):
-            longer = int(seconds) + _GRACE_SECONDS
-            answer = await apause_flow_run(wait_for_input=form, timeout=longer, poll_interval=poll_seconds)
+        done, _ = await asyncio.wait({waiting}, timeout=seconds)
+        if not done:
+            with contextlib.suppress(NotPausedError):  # somebody answers at this very moment: then that counts
+                why = f"nobody answered within {seconds:g} s"
+                await aresume_flow_run(flow_run.id, run_input={"agree": False, "comment": why})
+        answer = await asyncio.wait_for(waiting, None if done else _GRACE_SECONDS)
     except TimeoutError:
-        await aresume_flow_run(flow_run.id, run_input={"agree": False})
-        return _no(f"nobody answered within {seconds:g} s")
+        return _no("the run was neither resumed nor answered")  # such as one that was cancelled in the UI
+    finally:
+        waiting.cancel()
     return {"saved": answer.agree, "by": answer.decided_by, "comment": answer.comment}
 
 

@@ -14,17 +14,18 @@ from tasks.flow_artifacts import artifact_key, finding_line, publish_picture, se
 
 _SAID = {
     "planned": "This is a plan. Nothing was sent.",
-    "unchanged": "The live flow holds this edit already. Nothing was sent.",
+    "unchanged": "There is nothing to do: this edit was made before. Nothing was sent.",
     "saved": "It is saved, over the version that it was made for.",
     "conflict": "Others changed the same. Nothing was sent: decide between the values below, and edit what is live.",
     "invalid": "The merged flow is not fit to be saved. Nothing was sent.",
     "declined": "Nobody agreed to it. Nothing was sent.",
-    "unverified": "It was saved, and what the vendor has is not what was sent.",
+    "unverified": "It was saved, and it was not read back as it was sent.",
     "overtaken": "Others saved in between again and again. Nothing of this edit was saved.",
     "unknown": "The vendor's answer was lost, and the live flow does not show it yet. Run it again: it is done once.",
     "failed": "The vendor refused it.",
 }
 _LONGEST_VALUE = 300
+_MOST_CONFLICTS = 100
 
 
 async def publish_update(run: UpdateRun, document: Mapping[str, Any]) -> None:
@@ -77,11 +78,12 @@ def _conflicts(conflicts: list[dict[str, Any]]) -> list[str]:
     if not conflicts:
         return []
     rows = ["| where | was | this edit | live |", "|---|---|---|---|"]
-    for each in conflicts:
+    for each in conflicts[:_MOST_CONFLICTS]:
         where = f"{each['node'] or 'the flow'}: {each['field']}"
         values = " | ".join(_value(each[side]) for side in ("base", "ours", "theirs"))
         rows.append(f"| {plain(where)} | {values} |")
-    return ["", "## Conflicts", "", *rows]
+    more = [f"| … and {len(conflicts) - _MOST_CONFLICTS} more | | | |"] if len(conflicts) > _MOST_CONFLICTS else []
+    return ["", "## Conflicts", "", *rows, *more]
 
 
 def _value(value: Any) -> str:

@@ -119,5 +119,5 @@ def _error_of(run: UpdateRun) -> dict[str, Any] | None:
 
 
 def _undo(run: UpdateRun) -> str:
-    saved = run.status in {"saved", "unverified", "unknown"} and run.sent is not None
+    saved = run.status in {"saved", "unverified"} and run.sent is not None
     return f"python -m flows update-ivr --undo {run.handle.run_key}" if saved else ""

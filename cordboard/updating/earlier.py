@@ -9,20 +9,20 @@ from cordboard.errors import BadCall
 from cordboard.records.audit import told
 from cordboard.records.effects import EffectState
 from cordboard.sending import Sent
-from cordboard.updating.kept import keep_saved, saves_of
+from cordboard.updating.kept import saves_of
 from cordboard.updating.reading import read_live
 from cordboard.updating.run import UpdateRun
 from cordboard.updating.saving import looked_up
 
 _OPEN = frozenset({EffectState.SENT, EffectState.UNKNOWN})
-#: Ends after which a save was told to everybody who waits for it.
-_TOLD = ("flow.update.saved", "flow.update.unverified")
+#: The end after which nothing of a save is left to do: it was read back, and told to everybody who waits for it.
+_TOLD = "flow.update.saved"
 
 
 async def recall(run: UpdateRun) -> None:
     """Where this very edit was saved before: it is not made again, also where somebody took it back since.
 
-    A run that died between its save and the telling of it leaves the telling to this one, which then ends as `saved`.
+    A run that died between its save and the telling of it, or could not read it back, leaves that to this one.
 
     Raises:
         BadCall: the live flow is not the one in which it was saved.
@@ -46,13 +46,12 @@ async def settle_open(run: UpdateRun, live: Mapping[str, Any]) -> None:
 
     One that was made for the version that is live still is left as it is: it is sent again, which is the same.
     """
-    kept = await saves_of(run.ledger, run.handle)
+    kept = {**await saves_of(run.ledger, run.handle), **run.kept}
     for logical_id, entry in (await run.handle.all_entries()).items():
         if entry.state in _OPEN and logical_id in kept:
             sent = await looked_up(run, entry.effect, kept[logical_id], live)
             if sent is not None and sent.state is EffectState.DONE:
                 run.sent, run.status, run.version = sent, "saved", sent.output["version"]
-                await keep_saved(run.handle, run.flow_id, sent.output["version"], sent.output)
 
 
 async def conclude_as_held(run: UpdateRun) -> bool:
@@ -63,7 +62,8 @@ async def conclude_as_held(run: UpdateRun) -> bool:
         await run.handle.conclude(entry.effect, EffectState.DONE, result=result, evidence=proof, attempts=0)
         run.sent = Sent(EffectState.DONE, result, reused=True, proof=proof)
     if open_ones:
-        run.notes += (f"the answer to its save was lost; version {run.version}, which is live, holds the edit",)
+        run.verified = True  # what is live was read just now, and joining the edit with it changes nothing
+        run.notes = (f"the answer to its save was lost; version {run.version}, which is live, holds the edit",)
     return bool(open_ones)
 
 
@@ -83,4 +83,4 @@ async def _demand_same_flow(run: UpdateRun) -> None:
 
 async def _was_told(run: UpdateRun) -> bool:
     handle = run.handle
-    return any([await told(run.ledger, handle.tenant, handle.run_key, kind) for kind in _TOLD])
+    return bool(await told(run.ledger, handle.tenant, handle.run_key, _TOLD))

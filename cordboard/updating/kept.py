@@ -21,8 +21,8 @@ class Kept:
     Attributes:
         logical_id: the effect.
         version: the version that it replaces.
-        replaced: the flow of that version.
-        sent: the flow that takes its place.
+        replaced: the flow of that version; empty where it could not be kept.
+        sent: the flow that takes its place; empty where it could not be kept.
     """
 
     logical_id: str
@@ -31,20 +31,22 @@ class Kept:
     sent: Mapping[str, Any]
 
 
-async def keep_intended(run: RunHandle, flow_id: str, kept: Kept) -> None:
-    """Puts on record what is about to be replaced by what; before it is sent."""
-    facts = {
-        "logical_id": kept.logical_id,
-        "version": kept.version,
-        "replaced": dict(kept.replaced),
-        "sent": dict(kept.sent),
-    }
+async def keep_intended(ledger: Ledger, run: RunHandle, flow_id: str, kept: Kept) -> None:
+    """Puts on record what is about to be replaced by what; before it is sent.
+
+    A flow that holds one of our secrets is not kept: the ledger masks it, and masked it must never be live again.
+    """
+    facts: dict[str, Any] = {"logical_id": kept.logical_id, "version": kept.version}
+    facts |= {"replaced": dict(kept.replaced), "sent": dict(kept.sent)}
+    if ledger.redactor.value(facts) != facts:
+        facts |= {"replaced": {}, "sent": {}}
     await run.record(INTENDED, _subject(flow_id, kept.version), facts)
 
 
-async def keep_saved(run: RunHandle, flow_id: str, version: int, definition: Mapping[str, Any]) -> None:
-    """Puts a version on record that we saved, so that edits can be made from it later."""
-    await run.record(SAVED, _subject(flow_id, version), {"definition": dict(definition)})
+async def keep_read(ledger: Ledger, run: RunHandle, flow_id: str, definition: Mapping[str, Any]) -> None:
+    """Puts a version on record as it was read, so that edits can be made from it later."""
+    if ledger.redactor.value(definition) == definition:
+        await run.record(SAVED, _subject(flow_id, definition["version"]), {"definition": dict(definition)})
 
 
 async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
@@ -55,11 +57,12 @@ async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
 
 
 async def version_kept(ledger: Ledger, run: RunHandle, flow_id: str, version: int) -> Mapping[str, Any] | None:
-    """A version of the flow, where any edit through this ledger read or saved it."""
+    """A version of the flow, where any edit through this ledger read it."""
     subject = _subject(flow_id, version)
     for kind, name in ((SAVED, "definition"), (INTENDED, "replaced")):
         for row in await about(ledger, run.tenant, subject, kind, limit=1):
-            return dict(json.loads(row["detail"])[name])
+            if found := json.loads(row["detail"])[name]:
+                return dict(found)
     return None
 
 

@@ -98,7 +98,7 @@ async def bring_about(
             run.status = "overtaken"
             return
         await sleep(wait_after(run.attempts, run.limits, chance()))
-    if run.status == "saved":
+    if run.status == "saved" and run.verified is None:
         await steps.verify(run)
 
 

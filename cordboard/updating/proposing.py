@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -10,10 +12,10 @@ from typing import Any
 
 from cordboard.errors import InvalidDocument, VendorFailed
 from cordboard.findings import Finding, Severity, errors_in
-from cordboard.ivr.canonical import content_hash, without_bookkeeping
+from cordboard.ivr.canonical import without_bookkeeping
 from cordboard.ivr.dialects.fields import by_source
 from cordboard.ivr.dialects.genesys import from_genesys, to_genesys
-from cordboard.ivr.diff import differences
+from cordboard.ivr.diff import Difference, differences
 from cordboard.ivr.merge import merge
 from cordboard.ivr.model import Flow
 from cordboard.ivr.paths import Change, behaviour_changes
@@ -24,6 +26,9 @@ from cordboard.updating.model import Proposal, Rehearsal
 
 #: So many moments of calls are compared to say what callers notice; larger flows are compared in part, and it says so.
 MOST_PAIRS = 20_000
+#: The node in a path, which ends where the next field begins; how it is quoted there does not matter.
+_NODE = re.compile(r"nodes(?:\.[^.\[]+|\[[^\]]*\])")
+_INDEX = re.compile(r"\[\d+\]")
 
 
 def understood(body: Mapping[str, Any]) -> Flow:
@@ -56,25 +61,43 @@ def propose(base: Flow, ours: Flow, body: Mapping[str, Any], *, today: date) -> 
     if joined.flow is None:
         return Proposal(live, body, version, None, joined.conflicts)
     merged = joined.flow
+    touched = touched_nodes(live, merged)
     return Proposal(
         live,
         body,
         version,
         merged,
         findings=tuple(_findings(live, merged, today)),
-        differences=differences(live, merged),
-        touched=touched_nodes(live, merged),
-        changes_nothing=saved_body(live) == saved_body(merged) or content_hash(live) == content_hash(merged),
+        differences=_differences(live, merged, touched),
+        touched=touched,
+        changes_nothing=saved_body(live) == saved_body(merged),
     )
 
 
+def _differences(live: Flow, merged: Flow, touched: Iterable[str]) -> tuple[Difference, ...]:
+    """What changes, by meaning; ways out of untouched nodes are not looked at, and that is most of a large flow."""
+    changed = {*touched, *({node.id for node in live.nodes} - {node.id for node in merged.nodes})}
+
+    def part(flow: Flow) -> Flow:
+        return replace(flow, transitions=tuple(each for each in flow.transitions if each.source in changed))
+
+    return differences(part(live), part(merged))
+
+
 def _findings(live: Flow, merged: Flow, today: date) -> Iterator[Finding]:
-    known = {(found.rule, found.message) for found in errors_in(check_flow(live, today=today))}
+    known = Counter(map(_about, errors_in(check_flow(live, today=today))))
     for found in check_flow(merged, today=today):
-        if (found.rule, found.message) in known:
+        if found.severity is Severity.ERROR and known[_about(found)] > 0:
+            known[_about(found)] -= 1
             yield replace(found, message=f"{found.message} (so it is live already)", severity=Severity.WARNING)
         else:
             yield found
+
+
+def _about(found: Finding) -> tuple[str, str, str]:
+    """What a finding is about, wherever in its node it stands."""
+    node = _NODE.match(found.path)
+    return found.rule, node[0] if node else "", _INDEX.sub("", found.message)
 
 
 def saved_body(flow: Flow) -> dict[str, Any]:
@@ -99,7 +122,12 @@ def rehearsed(proposal: Proposal, suites: Sequence[Path]) -> Proposal:
     """
     if not suites or proposal.verdict is not None:
         return proposal
-    program = compile_flow(proposal.flow)
+    try:
+        program = compile_flow(proposal.flow)
+    except InvalidDocument as error:  # only what is live already: else the verdict would stand
+        why = f"no call can be tried: {error.findings[0].message}, and so it is live already"
+        hint = "Mend that first, or leave the suites out."
+        return replace(proposal, findings=(*proposal.findings, Finding("update/no-rehearsal", why, hint=hint)))
     return replace(proposal, rehearsals=tuple(_rehearsals(program, proposal.flow, suites)))
 
 

@@ -12,7 +12,7 @@ from cordboard.updating.kept import version_kept
 from cordboard.updating.proposing import understood
 from cordboard.updating.run import UpdateRun, file_of
 from cordboard.vendors.genesys import read_flow, read_flow_version
-from cordboard.vendors.wire import Outcome
+from cordboard.vendors.wire import Outcome, Request
 
 READ_SECONDS = 30.0
 
@@ -24,21 +24,30 @@ async def read_live(run: UpdateRun) -> dict[str, Any]:
         BadCall: there is no flow of this id.
         VendorFailed: it cannot be read.
     """
-    request = read_flow(run.flow_id, run.trace("read"))
+    found = await _read(run, read_flow(run.flow_id, run.trace("read")), f"the live flow {run.flow_id}")
+    if found is None:
+        raise BadCall(f"Genesys Cloud has no flow {run.flow_id}; an update changes a flow that is live")
+    return found
+
+
+async def read_version(run: UpdateRun, version: int) -> dict[str, Any] | None:
+    """An earlier version, or None where the vendor does not give it out (any more).
+
+    Raises:
+        VendorFailed: it cannot be read.
+    """
+    request = read_flow_version(run.flow_id, version, run.trace(f"version {version}"))
+    return await _read(run, request, f"version {version} of {run.flow_id}")
+
+
+async def _read(run: UpdateRun, request: Request, what: str) -> dict[str, Any] | None:
     verdict = (await run.session.call(request, timeout_seconds=READ_SECONDS)).verdict
     if verdict.outcome is Outcome.ACCEPTED:
         found: dict[str, Any] = verdict.value
         return found
     if verdict.kind == "not_found":
-        raise BadCall(f"Genesys Cloud has no flow {run.flow_id}; an update changes a flow that is live")
-    raise VendorFailed(f"the live flow {run.flow_id} cannot be read", evidence(verdict))
-
-
-async def read_version(run: UpdateRun, version: int) -> dict[str, Any] | None:
-    """An earlier version, where the vendor still gives it out."""
-    request = read_flow_version(run.flow_id, version, run.trace(f"version {version}"))
-    verdict = (await run.session.call(request, timeout_seconds=READ_SECONDS)).verdict
-    return verdict.value if verdict.outcome is Outcome.ACCEPTED else None
+        return None
+    raise VendorFailed(f"{what} cannot be read", evidence(verdict))
 
 
 async def find_base(run: UpdateRun, live: Mapping[str, Any]) -> Flow:

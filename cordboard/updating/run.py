@@ -16,6 +16,7 @@ from cordboard.jsontext import digest
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
 from cordboard.sending import Sent
+from cordboard.updating.kept import Kept
 from cordboard.updating.model import Limits, Proposal, Status
 from cordboard.vendors.cxone import traceparent
 from cordboard.vendors.session import VendorSession
@@ -47,6 +48,7 @@ class UpdateRun:
         decision: what a person said, where somebody was asked.
         decided_on: digest of what that person saw.
         latencies: of each save, milliseconds.
+        kept: saves of this run, by the effect's logical id; the ledger has them too, with secrets masked.
         unsettled: what this process knows and could not tell the ledger.
         paused_seconds: how long it waited for a person.
     """
@@ -72,6 +74,7 @@ class UpdateRun:
     decision: Mapping[str, Any] | None = None
     decided_on: str = ""
     latencies: list[float] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
     unsettled: dict[str, Sent | None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     paused_seconds: float = 0.0

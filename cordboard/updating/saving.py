@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cordboard.errors import VendorFailed
-from cordboard.ivr.canonical import verify
+from cordboard.errors import BadCall, VendorFailed
 from cordboard.jsontext import digest
 from cordboard.records.effects import Effect, EffectState
 from cordboard.sending import Order, Sent, send_once
-from cordboard.updating.kept import Kept, keep_intended, keep_saved, saves_of
+from cordboard.updating.comparing import not_as_sent, whose
+from cordboard.updating.kept import Kept, keep_intended, keep_read, saves_of
 from cordboard.updating.proposing import saved_body
 from cordboard.updating.reading import read_live, read_version
 from cordboard.updating.run import UpdateRun
@@ -38,7 +38,8 @@ async def save(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = async
     logical_id = f"{handle.run_key}@{proposal.version}/{content[:16]}"
     effect = Effect(handle.tenant, operation.name, logical_id, content, run.flow_id, operation.safety)
     kept = Kept(logical_id, proposal.version, proposal.body, body)
-    await keep_intended(handle, run.flow_id, kept)
+    run.kept[logical_id] = kept
+    await keep_intended(run.ledger, handle, run.flow_id, kept)
     order = Order(
         effect,
         request,
@@ -55,7 +56,6 @@ async def save(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = async
     run.sent = sent
     if sent.state is EffectState.DONE:
         run.status, run.version = "saved", sent.output["version"]
-        await keep_saved(handle, run.flow_id, sent.output["version"], sent.output)
     elif not is_overtaken(sent):
         run.status = "failed" if sent.state is EffectState.FAILED else "unknown"
 
@@ -73,7 +73,7 @@ async def _settled(
         await sleep(seconds)
         try:
             found = await looked_up(run, effect, kept, await read_live(run))
-        except VendorFailed:
+        except (VendorFailed, BadCall):  # also a flow that seems to be gone: what was sent is on record
             continue
         if found is not None:
             return replace(found, attempts=sent.attempts, latency_ms=sent.latency_ms)
@@ -81,36 +81,66 @@ async def _settled(
 
 
 async def looked_up(run: UpdateRun, effect: Effect, kept: Kept, live: Mapping[str, Any]) -> Sent | None:
-    """How a save ended, as the next version shows; None where nobody can tell (yet)."""
+    """How a save ended, as the next version shows; None where nobody can tell (yet).
+
+    Raises:
+        VendorFailed: the next version cannot be read.
+    """
+    if live["version"] <= kept.version or not kept.sent:
+        return None
     after = kept.version + 1
-    if live["version"] < after:
-        return None
-    stored = live if live["version"] == after else await read_version(run, after)
-    if stored is None:
-        return None
-    if verify(kept.sent, stored):
+    stored = live if live["version"] == after else await read_version(run, after) or live
+    found = whose(kept.replaced, kept.sent, stored)
+    if found == "theirs" and stored["version"] == after:
         await run.handle.conclude(effect, EffectState.FAILED, evidence=_TOO_LATE, attempts=0)
         return Sent(EffectState.FAILED, error=_TOO_LATE)
-    proof = {"kind": "read_back", "message": f"version {after} is what was sent"}
-    await run.handle.conclude(effect, EffectState.DONE, result=dict(stored), evidence=proof, attempts=0)
-    return Sent(EffectState.DONE, dict(stored), reused=True, proof=proof)
+    if found == "ours" or (found == "ours, altered" and stored["version"] == after):
+        proof = {"kind": "read_back", "message": f"version {stored['version']} holds what was sent"}
+        await run.handle.conclude(effect, EffectState.DONE, result=dict(stored), evidence=proof, attempts=0)
+        return Sent(EffectState.DONE, dict(stored), reused=True, proof=proof)
+    if stored["version"] != after:
+        return None
+    unclear = f"version {stored['version']} may be this save, stored otherwise than it was sent, or somebody else's"
+    run.notes = (*(note for note in run.notes if note != unclear), unclear)
+    return None
 
 
-async def read_back(run: UpdateRun) -> None:
+async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Reads back what was saved and compares it with what was sent; an echo in the reply proves nothing."""
-    sent = (await saves_of(run.ledger, run.handle)).values()
-    wanted = next((kept.sent for kept in reversed(list(sent)) if kept.version + 1 == run.version), None)
+    kept = await _kept_of(run)
     try:
-        live = await read_live(run)
-        stored = live if live["version"] == run.version else await read_version(run, run.version or 0)
-    except VendorFailed as error:
+        stored, now = await _stored(run, sleep)
+    except (VendorFailed, BadCall) as error:
         run.verified, run.differences, run.status = False, (f"it could not be read back: {error}",), "unverified"
         return
-    if wanted is None:
-        return
-    if stored is None:
-        run.notes += (f"version {run.version} cannot be read any more: somebody saved version {live['version']} since",)
-        return
-    run.differences = verify(wanted, stored)
-    run.verified = not run.differences
-    run.status = "saved" if run.verified else "unverified"
+    if stored is None and now > (run.version or 0):
+        run.notes += (f"version {run.version} cannot be read any more: somebody saved version {now} since",)
+    elif stored is None:
+        run.verified, run.status = False, "unverified"
+        run.differences = (f"the vendor still shows version {now}, and not {run.version}, which it said it had saved",)
+    else:
+        await keep_read(run.ledger, run.handle, run.flow_id, stored)
+        if kept is not None:
+            run.differences = not_as_sent(kept.replaced, kept.sent, stored)
+            run.verified = not run.differences
+            run.status = "saved" if run.verified else "unverified"
+
+
+async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> tuple[dict[str, Any] | None, int]:
+    """What the vendor has of the saved version, and which version is live; a replica may lag behind for a while."""
+    version, now = run.version or 0, 0
+    for seconds in LOOKS_AFTER_SECONDS:
+        await sleep(seconds)
+        live = await read_live(run)
+        now = live["version"]
+        if now >= version:
+            return (live if now == version else await read_version(run, version)), now
+    return None, now
+
+
+async def _kept_of(run: UpdateRun) -> Kept | None:
+    """What was sent by the save that is done."""
+    kept = {**await saves_of(run.ledger, run.handle), **run.kept}
+    done = [name for name, entry in (await run.handle.all_entries()).items() if entry.state is EffectState.DONE]
+    found = next((kept[name] for name in reversed(done) if name in kept), None)
+    return found if found is not None and found.sent else None

@@ -7,10 +7,10 @@ from cordboard.ivr.canonical import without_bookkeeping
 from cordboard.ivr.dialects.genesys import from_genesys
 from cordboard.ivr.merge import Patch, make_patch
 from cordboard.ivr.model import Flow
-from cordboard.records.effects import EffectState
+from cordboard.records.effects import EffectState, Entry
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
-from cordboard.updating.kept import saves_of
+from cordboard.updating.kept import Kept, saves_of, version_kept
 
 
 async def undoing(ledger: Ledger, run: RunHandle) -> tuple[Patch, Flow]:
@@ -23,12 +23,23 @@ async def undoing(ledger: Ledger, run: RunHandle) -> tuple[Patch, Flow]:
     Raises:
         BadCall: it saved nothing.
     """
-    kept = await saves_of(ledger, run)
-    for logical_id, entry in reversed((await run.all_entries()).items()):
+    kept, entries = await saves_of(ledger, run), await run.all_entries()
+    for logical_id, entry in reversed(entries.items()):
         if entry.state is EffectState.DONE and logical_id in kept:
-            save = kept[logical_id]
-            version = (entry.result or {}).get("version") or save.version + 1
-            before = without_bookkeeping(from_genesys(dict(save.replaced)))
-            after = from_genesys({**save.sent, "version": version})
-            return make_patch(after, before, base_version=version, reason=f"takes back {run.run_key}"), after
+            return await _back(ledger, run, entry, kept[logical_id])
+    if any(entry.state in {EffectState.SENT, EffectState.UNKNOWN} for entry in entries.values()):
+        raise BadCall(
+            f"nobody knows yet whether {run.run_key} was saved: give that update again, which finds out, and then "
+            "take it back"
+        )
     raise BadCall(f"there is nothing to take back: no save by {run.run_key} is on record here")
+
+
+async def _back(ledger: Ledger, run: RunHandle, entry: Entry, save: Kept) -> tuple[Patch, Flow]:
+    version = (entry.result or {}).get("version") or save.version + 1
+    if not save.replaced:
+        raise BadCall(f"{run.run_key} cannot be taken back: what it replaced held a secret of ours, and is not kept")
+    flow_id = entry.effect.subject
+    stored = await version_kept(ledger, run, flow_id, version) or {**save.sent, "version": version}
+    before, after = without_bookkeeping(from_genesys(dict(save.replaced))), from_genesys(dict(stored))
+    return make_patch(after, before, base_version=version, reason=f"takes back {run.run_key}"), after

@@ -109,7 +109,7 @@ def save_flow(flow_id: str, body: Mapping[str, Any], version: int, traceparent: 
         "genesys.flow.save",
         "PUT",
         Safety.KEYED,
-        partial(_flow_of, flow_id, None),
+        partial(_saved, flow_id, version),
         Conflict.VERSION,
         identify=_id_of,
         conflict_words=_STALE,
@@ -145,6 +145,14 @@ def _flow_of(flow_id: str, version: int | None, reply: Any) -> dict[str, Any]:
     if not isinstance(nodes, dict) or not all(isinstance(node, dict) for node in nodes.values()):
         raise TypeError("the reply is no flow: `nodes` is no object of objects")
     return reply
+
+
+def _saved(flow_id: str, version: int, reply: Any) -> dict[str, Any]:
+    """The reply, where it is the flow in a later version than the one that was saved over."""
+    saved = _flow_of(flow_id, None, reply)
+    if saved["version"] <= version:
+        raise ValueError(f"the reply is version {saved['version']}, and version {version} was saved over")
+    return saved
 
 
 def _id_of(flow: Any) -> str:

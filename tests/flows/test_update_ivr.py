@@ -149,6 +149,18 @@ def test_no_answer_is_a_no(vendor, update, patch) -> None:
     assert document["decision"]["comment"].startswith("nobody answered")
 
 
+def test_an_answer_in_the_last_moment_counts(vendor, update, patch, monkeypatch) -> None:
+    """The run looks for it every so often; until then the time is over, and the person has been told that it is in."""
+    from tasks import approval
+
+    monkeypatch.setattr(approval.agreed, "__defaults__", (3,))
+    box = vendor()
+    document = update(
+        box, answering(agree=True, decided_by="Ada", comment=""), patch=patch, approval=True, approval_minutes=0.03
+    )
+    assert (document["status"], document["decision"]["by"]) == ("saved", "Ada")
+
+
 def test_what_was_agreed_to_is_not_asked_again_where_somebody_saved_something_else(vendor, update, patch) -> None:
     box = vendor({"match": {**PUT, "nth": [1]}, "fault": {"other_editor": {"nodes": {"billing": {"prompt": "{n}"}}}}})
     document = update(box, answering(agree=True, decided_by="", comment=""), patch=patch, approval=True)
