@@ -68,16 +68,15 @@ def _walk(box: RunningSandbox, home: Path) -> int:
 
     say("What the vendor really saw")
     sends = Counter(request.definition_id for request in box.truth.requests if request.definition_id)
-    sends["call flow registrations"] = len(box.truth.posts("/api/v2/flows"))
-    sends["call flow updates"] = len(box.truth.saves_of("clinic-menu"))
-    for what, count in sorted(sends.items()):
-        print(f"  {what:<24} {count} request{'' if count == 1 else 's'}")
+    sends["registrations"] = len(box.truth.posts("/api/v2/flows"))
+    sends["updates"] = len(box.truth.saves_of("clinic-menu"))
+    print("Requests:", ", ".join(f"{what} {count}" for what, count in sorted(sends.items())))
     place = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
     print(f"\nEverything is under {place}: the ledger, the documents of the runs, Prefect's database")
     print("See it in a browser: make up", flush=True)
     chain_ended = (code, again) == (1, 0) and second["status"] == "completed"
     flows_ended = (simulated, registered, updated, kept) == (0, 0, 0, True)
-    sent_once = sends["call flow registrations"] == sends["call flow updates"] == 1
+    sent_once = sends["registrations"] == sends["updates"] == 1
     return 0 if chain_ended and flows_ended and sent_once else 1
 
 

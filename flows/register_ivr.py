@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
+from prefect.utilities.annotations import quote
 from pydantic import BaseModel, Field, model_validator
 
 from blocks.cxone import CXoneCredentials
@@ -168,7 +169,8 @@ async def _conduct(run: RegistrationRun, saved: SavedPlan | None, *, dry_run: bo
 
 async def _state(task: Any, *given: Any, **after: Any) -> State[Any]:
     """Runs a task; how it ended is in the run, and its state is for the UI."""
-    state: State[Any] = await task(*given, **after, return_state=True)
+    hidden = [quote(each) if isinstance(each, RegistrationRun) else each for each in given]  # else Prefect walks it all
+    state: State[Any] = await task(*hidden, **after, return_state=True)
     return state
 
 

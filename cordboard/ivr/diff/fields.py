@@ -69,7 +69,8 @@ def extra_changed(
         if old != new:
             was, now = (visible(text) or "not there" for text in excerpts(old, new))
             sentence = f"`{visible('.'.join(path))}` is now {now}, it was {was}"
-            yield sentence, *({".".join(path): side[path]} if path in side else {} for side in sides)
+            was_there, is_there = ({".".join(path): side[path]} if path in side else {} for side in sides)
+            yield sentence, was_there, is_there
 
 
 def _flat(fields: Mapping[str, Any], other: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
