@@ -13,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from cordboard.findings import Finding, errors_in
 from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "ivr-patch", "sandbox", "faults")
+KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "ivr-patch", "trigger", "sandbox", "faults")
 #: The part of the project that knows a kind of file; it is imported only when such a file is met.
 _PARTS = {
     "chain": "chains",
@@ -32,6 +32,7 @@ _PARTS = {
     "ivr-suite": "ivr",
     "ivr-properties": "ivr.paths",
     "ivr-patch": "ivr.merge",
+    "trigger": "triggers",
     "sandbox": "sandbox",
     "faults": "sandbox",
 }
@@ -76,6 +77,8 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
     check.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    check.add_argument("--rows", type=Path, metavar="ROWS", help="check every row of a batch too: CSV or JSONL")
+    check.add_argument("--faulty", type=Path, metavar="FILE", help="write the rows that do not fit, to be mended")
     graph = _verb(verbs, "graph", _graph, "draw a chain or a call flow")
     graph.add_argument("file", type=Path, metavar="FILE")
     graph.add_argument("--format", choices=("mermaid", "dot", "svg", "html"), default="mermaid")
@@ -140,16 +143,29 @@ def _verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.rows or options.faulty:
+        return _check_rows(options)
     results = [(path, *_examine(path)) for path in options.files]
-    if options.format == "text":
-        for path, found, summary in results:
-            print("".join(f"{finding}\n" for finding in found) + f"{path.name}: {summary}")
-    else:
-        print(_report(options.format, results), end="")
+    print(_report(options.format, results), end="")
     return max(_exit_code(found) for _, found, _ in results)
 
 
-def _report(form: str, results: list[tuple[Path, tuple[Finding, ...], str]]) -> str:
+def _check_rows(options: argparse.Namespace) -> int:
+    as_text = options.format == "text"
+    found = _module("triggers").check_rows(options.files, options.rows, options.faulty, as_text=as_text)
+    print(_report(options.format, found.results, found.counts), end="")
+    code: int = found.exit_code
+    return code
+
+
+def _report(
+    form: str, results: Sequence[tuple[Path, tuple[Finding, ...], str]], rows: Mapping[str, int] | None = None
+) -> str:
+    if form == "text":
+        lines = (
+            "".join(f"{each}\n" for each in found) + f"{path.name}: {summary}\n" for path, found, summary in results
+        )
+        return "".join(lines)
     findings = [finding for _, found, _ in results for finding in found]
     if form == "github":
         return to_annotations(findings)
@@ -157,7 +173,8 @@ def _report(form: str, results: list[tuple[Path, tuple[Finding, ...], str]]) -> 
         titles = _module("ivr").titles() if any(finding.rule.startswith("ivr/") for finding in findings) else {}
         return json.dumps(to_sarif(findings, titles), indent=2) + "\n"
     documents = [{"file": str(path), "findings": [f.as_json() for f in found]} for path, found, _ in results]
-    return json.dumps({"ok": not errors_in(tuple(findings)), "files": documents}, indent=2) + "\n"
+    report = {"ok": not errors_in(tuple(findings)), "files": documents, **({"rows": rows} if rows else {})}
+    return json.dumps(report, indent=2) + "\n"
 
 
 def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import Any
 
-from prefect.exceptions import NotPausedError
+from prefect.exceptions import FlowPauseTimeout, NotPausedError
 from prefect.flow_runs import apause_flow_run, aresume_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
@@ -76,7 +76,7 @@ async def _answer(page: str, seconds: float, poll_seconds: int) -> dict[str, Any
                 why = f"nobody answered within {seconds:g} s"
                 await aresume_flow_run(flow_run.id, run_input={"agree": False, "comment": why})
         answer = await asyncio.wait_for(waiting, None if done else _GRACE_SECONDS)
-    except TimeoutError:
+    except (TimeoutError, FlowPauseTimeout):
         return _no("the run was neither resumed nor answered")  # such as one that was cancelled in the UI
     finally:
         waiting.cancel()

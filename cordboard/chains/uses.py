@@ -72,7 +72,7 @@ def _templates(path: str, action: ActionShape) -> Iterator[tuple[str, str, str]]
         yield "when", f"{path}.when", action.when
     if action.for_each is not None:
         yield "for_each", f"{path}.for_each", action.for_each
-    for place, text in _texts(action.inputs, f"{path}.inputs"):
+    for place, text in texts_in(action.inputs, f"{path}.inputs"):
         if is_template(text):
             yield "inputs", place, text
 
@@ -90,16 +90,16 @@ def _sure(action: ActionShape) -> frozenset[str]:
         return frozenset()
 
 
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def texts_in(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """The path and text of every string in a JSON value."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts(item, join_path(path, key))
+            yield from texts_in(item, join_path(path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, join_path(path, index))
+            yield from texts_in(item, join_path(path, index))
 
 
 def _keys(name: str, action: ActionShape) -> Iterator[str]:

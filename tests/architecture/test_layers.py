@@ -17,6 +17,7 @@ STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"__main__"},),
     ({"cli"},),
     ({"sandbox"}, {"sending", "registration", "updating"}),
+    ({"triggers"},),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"},),
     ({"errors", "findings", "jsontext", "redaction", "settings", "__init__"},),

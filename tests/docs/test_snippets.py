@@ -31,6 +31,9 @@ from cordboard.sandbox.definition import Client, DataAction, Definition, Failure
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited
 from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.settings import Settings
+from cordboard.triggers.rows import OWN_COLUMNS
+from cordboard.triggers.shape import TriggerShape, VariableShape
+from cordboard.triggers.values import DataType
 from cordboard.updating.model import Status as UpdateStatus
 from cordboard.vendors.login import CXoneLogin, GenesysLogin
 from flows import __main__ as flows
@@ -246,6 +249,7 @@ KEYS: dict[str, set[str]] = {
         for name, field in part.model_fields.items()
     },
     "update-a-live-flow.md": set(get_args(UpdateStatus)),
+    "start-workflows.md": {*TriggerShape.model_fields, *VariableShape.model_fields, *get_args(DataType), *OWN_COLUMNS},
     "simulate.md": {*SuiteShape.model_fields, *CaseShape.model_fields, *ExpectShape.model_fields},
     "run-and-redrive.md": {*ActionResult(ActionStatus.FAILED, items={"failed": 1}).as_json()},
 }

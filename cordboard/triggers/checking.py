@@ -1,0 +1,77 @@
+"""A whole batch, checked before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordboard.errors import InvalidDocument
+from cordboard.findings import Finding
+from cordboard.triggers.faulty import writing_faulty
+from cordboard.triggers.making import starts
+from cordboard.triggers.model import Faulty, Trigger
+from cordboard.triggers.rows import open_rows
+from cordboard.triggers.templates import is_batch, unknown_columns
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was found in a batch.
+
+    Attributes:
+        total: rows that were read.
+        faulty: rows that do not fit.
+        faults: everything that is wrong with them; a row may have several.
+        shown: the first faults, as many as were asked for; before them what made the rest of the file unreadable.
+        is_whole: whether the file was read to its end.
+    """
+
+    total: int = 0
+    faulty: int = 0
+    faults: int = 0
+    shown: tuple[Finding, ...] = ()
+    is_whole: bool = True
+
+
+def check_batch(trigger: Trigger, rows: Path, *, faulty: Path | None = None, most: int = 20) -> Tally:
+    """Makes every start of a batch, and sends none.
+
+    Args:
+        trigger: says how to start the workflow.
+        rows: the CSV or JSONL file.
+        faulty: where to write the rows that do not fit; None for nowhere.
+        most: how many faults are kept; all of them are counted.
+
+    Raises:
+        InvalidDocument: the trigger is for no batch, or for none with these columns, or the file cannot be read.
+        BadCall: the file is neither CSV nor JSONL, or the faulty rows cannot be written.
+    """
+    _check_is_batch(trigger)
+    with open_rows(rows) as opened:
+        found = unknown_columns(trigger, opened.columns, rows.name) if opened.columns is not None else ()
+        if found:
+            raise InvalidDocument(found)
+        tally = Tally()
+        try:
+            with writing_faulty(faulty, opened) as file:
+                for made in starts(trigger, opened.rows, opened.file):
+                    tally.total += 1
+                    if isinstance(made, Faulty):
+                        file.add(made)
+                        _count(tally, made, most)
+        except InvalidDocument as error:
+            tally.shown, tally.is_whole = (*error.findings, *tally.shown), False
+        return tally
+
+
+def _check_is_batch(trigger: Trigger) -> None:
+    if not is_batch(trigger):
+        document, hint = trigger.document, "Name columns where rows differ: `{{ row.customer }}`."
+        message = "no template names `row`, so that every row would start the same"
+        raise InvalidDocument((Finding("kind/no-batch", message, "", document.file, 1, hint),))
+
+
+def _count(tally: Tally, made: Faulty, most: int) -> None:
+    tally.faulty += 1
+    tally.faults += len(made.findings)
+    tally.shown += made.findings[: most - len(tally.shown)]
