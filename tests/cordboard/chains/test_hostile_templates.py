@@ -21,7 +21,7 @@ CONTEXT: dict[str, Any] = {
     "x": {"a": 1, "append": [True], "big": "x" * 100_000},
     "item": ["a", {"id": 1.5}],
 }
-SECONDS = 0.05
+SECONDS = 0.25
 
 
 def outcome(template: str) -> str:
