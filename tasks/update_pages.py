@@ -22,7 +22,7 @@ _SAID = {
     "unverified": "It was saved, and it was not read back as it was sent.",
     "overtaken": "Others saved in between again and again. Nothing of this edit was saved.",
     "unknown": "The vendor's answer was lost, and the live flow does not show it yet. Run it again: it is done once.",
-    "failed": "The vendor refused it.",
+    "failed": "It was not saved.",
 }
 _LONGEST_VALUE = 300
 _MOST_CONFLICTS = 100

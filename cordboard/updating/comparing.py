@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from cordboard.ivr.canonical import BOOKKEEPING, STAMPS, verify
+from cordboard.ivr.dialects.genesys import from_genesys
 from cordboard.jsontext import dump_json
+from cordboard.updating.proposing import saved_body
 
 Whose = Literal["ours", "ours, altered", "theirs", "unclear"]
 _Path = tuple[str, ...]
@@ -42,11 +44,14 @@ def whose(replaced: Mapping[str, Any], sent: Mapping[str, Any], stored: Mapping[
     """Whose version follows the one that was replaced, by the table above."""
     if not not_as_sent(replaced, sent, stored):
         return "ours"
-    before, after, now = places_of(replaced), places_of(sent), places_of(stored)
+    before = places_of(saved_body(from_genesys(dict(replaced))))  # what would have been sent without the edit
+    after, now = places_of(sent), places_of(stored)
     edited = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    if any(after.get(path) == now.get(path) for path in edited):
-        return "ours, altered"
-    return "theirs" if all(before.get(path) == now.get(path) for path in edited) else "unclear"
+    held = {path for path in edited if after.get(path) == now.get(path)}
+    as_it_was = {path for path in edited if before.get(path) == now.get(path)}
+    if edited and as_it_was == edited:
+        return "theirs"
+    return "ours, altered" if held and not as_it_was else "unclear"
 
 
 def places_of(body: Mapping[str, Any]) -> dict[_Path, str]:

@@ -14,6 +14,8 @@ from cordboard.updating.reading import read_live
 from cordboard.updating.run import UpdateRun
 from cordboard.updating.saving import looked_up
 
+#: Evidence of a save of which nobody knows: what was live already held the edit.
+HELD = "held"
 _OPEN = frozenset({EffectState.SENT, EffectState.UNKNOWN})
 #: The end after which nothing of a save is left to do: it was read back, and told to everybody who waits for it.
 _TOLD = "flow.update.saved"
@@ -33,6 +35,8 @@ async def recall(run: UpdateRun) -> None:
             run.version = (entry.result or {}).get("version")
             run.status = "unchanged" if await _was_told(run) else "saved"
             run.sent = Sent(EffectState.DONE, entry.result, reused=True)
+            if (entry.evidence or {}).get("kind") == HELD:
+                run.verified = True  # it was found by joining the edit with that version, which changed nothing
             if run.status == "unchanged":
                 await _demand_same_flow(run)
                 run.notes += (
@@ -58,7 +62,7 @@ async def conclude_as_held(run: UpdateRun) -> bool:
     """Where the live flow holds the edit: concludes saves of which nobody knows. Whether there was one."""
     open_ones = [entry for entry in (await run.handle.all_entries()).values() if entry.state in _OPEN]
     for entry in open_ones:
-        proof, result = {"kind": "read_back", "message": "the live flow holds the edit"}, dict(run.proposed.body)
+        proof, result = {"kind": HELD, "message": "the live flow holds the edit"}, dict(run.proposed.body)
         await run.handle.conclude(entry.effect, EffectState.DONE, result=result, evidence=proof, attempts=0)
         run.sent = Sent(EffectState.DONE, result, reused=True, proof=proof)
     if open_ones:

@@ -46,6 +46,7 @@ async def join(run: UpdateRun) -> None:
         InvalidDocument: the edit does not fit the version that it was made from.
         VendorFailed: the live flow cannot be read.
     """
+    run.sent = None  # how an earlier round ended is on record, and not how this one ends
     live = await read_live(run)
     if run.base is None:
         run.base = await find_base(run, live)

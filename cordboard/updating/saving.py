@@ -12,7 +12,7 @@ from cordboard.jsontext import digest
 from cordboard.records.effects import Effect, EffectState
 from cordboard.sending import Order, Sent, send_once
 from cordboard.updating.comparing import not_as_sent, whose
-from cordboard.updating.kept import Kept, keep_intended, keep_read, saves_of
+from cordboard.updating.kept import Kept, keep_intended, keep_read, saves_of, version_kept
 from cordboard.updating.proposing import saved_body
 from cordboard.updating.reading import read_live, read_version
 from cordboard.updating.run import UpdateRun
@@ -120,13 +120,16 @@ async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = 
         run.differences = (f"the vendor still shows version {now}, and not {run.version}, which it said it had saved",)
     else:
         await keep_read(run.ledger, run.handle, run.flow_id, stored)
-        if kept is not None:
+        if kept is None:
+            run.verified, run.status = False, "unverified"
+            run.differences = ("what was sent held a secret of ours and is not kept: it cannot be compared any more",)
+        else:
             run.differences = not_as_sent(kept.replaced, kept.sent, stored)
             run.verified = not run.differences
             run.status = "saved" if run.verified else "unverified"
 
 
-async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> tuple[dict[str, Any] | None, int]:
+async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> tuple[Mapping[str, Any] | None, int]:
     """What the vendor has of the saved version, and which version is live; a replica may lag behind for a while."""
     version, now = run.version or 0, 0
     for seconds in LOOKS_AFTER_SECONDS:
@@ -134,7 +137,10 @@ async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> 
         live = await read_live(run)
         now = live["version"]
         if now >= version:
-            return (live if now == version else await read_version(run, version)), now
+            if now == version:
+                return live, now
+            stored = await read_version(run, version)
+            return stored or await version_kept(run.ledger, run.handle, run.flow_id, version), now
     return None, now
 
 

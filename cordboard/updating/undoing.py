@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cordboard.errors import BadCall
 from cordboard.ivr.canonical import without_bookkeeping
 from cordboard.ivr.dialects.genesys import from_genesys
@@ -10,6 +12,7 @@ from cordboard.ivr.model import Flow
 from cordboard.records.effects import EffectState, Entry
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
+from cordboard.updating.earlier import HELD
 from cordboard.updating.kept import Kept, saves_of, version_kept
 
 
@@ -40,6 +43,9 @@ async def _back(ledger: Ledger, run: RunHandle, entry: Entry, save: Kept) -> tup
     if not save.replaced:
         raise BadCall(f"{run.run_key} cannot be taken back: what it replaced held a secret of ours, and is not kept")
     flow_id = entry.effect.subject
-    stored = await version_kept(ledger, run, flow_id, version) or {**save.sent, "version": version}
-    before, after = without_bookkeeping(from_genesys(dict(save.replaced))), from_genesys(dict(stored))
+    looked_up = (entry.evidence or {}).get("kind") in {"read_back", HELD}  # such a version may hold others' edits, too
+    stored = None if looked_up else await version_kept(ledger, run, flow_id, version)
+    after = from_genesys(dict(stored or {**save.sent, "version": version}))
+    before = without_bookkeeping(from_genesys(dict(save.replaced)))
+    before = replace(before, name=after.name, extra=after.extra)  # no edit changes the head of a flow
     return make_patch(after, before, base_version=version, reason=f"takes back {run.run_key}"), after

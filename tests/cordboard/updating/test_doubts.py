@@ -191,3 +191,51 @@ def test_a_flow_that_holds_a_secret_of_ours_is_verified_and_never_undone_with_st
 
     with pytest.raises(BadCall, match="held a secret of ours, and is not kept"):
         office(box, there_and_back)
+
+
+def test_a_lost_save_and_somebody_elses_save_in_the_same_form_are_told_apart(
+    clinic: Any, edit: Any, office: Any
+) -> None:
+    """What our own form adds to a flow, such as the `id` of a node that left it out, is nobody's edit."""
+    box = clinic()
+    flow = live(box)
+    box.flows["clinic"] = {
+        **flow,
+        "nodes": {k: {n: v for n, v in x.items() if n != "id"} for k, x in flow["nodes"].items()},
+    }
+    box.sandbox.use_faults(Faults.of({"match": PUT, "fault": {"lost_reply": "before_commit"}}))
+    ours = edit(PROMPT, base_version=13)
+    theirs = edit("nodes: {billing: {prompt: Money.}}\n", base_version=13)
+
+    async def one_after_another(place: Any) -> Any:
+        assert (await place.update(ours)).status == "unknown"
+        box.sandbox.use_faults(Faults())
+        assert (await place.update(theirs)).status == "saved"
+        return await place.update(ours)
+
+    assert office(box, one_after_another).status == "saved"
+    assert (live(box)["nodes"]["menu"]["prompt"], live(box)["nodes"]["billing"]["prompt"]) == ("Hello.", "Money.")
+
+
+def test_an_undo_of_a_save_that_was_found_by_a_look_leaves_what_others_did(clinic: Any, edit: Any, office: Any) -> None:
+    box = clinic(
+        {"match": {**PUT, "nth": [1]}, "fault": {"lost_reply": "after_commit"}},
+        {"match": {"method": "GET", "nth": [2, 3, 4, 5]}, "fault": {"status": 503}},
+    )
+    ours, theirs = edit(PROMPT), edit("nodes: {billing: {prompt: Money.}}\n")
+
+    async def there_and_back(place: Any) -> Any:
+        assert (await place.update(ours, retry_attempts=1)).status == "unknown"
+        box.sandbox.use_faults(
+            Faults.of({"match": {"path": "/api/v2/flows/clinic/versions/13"}, "fault": {"status": 404}})
+        )
+        assert (await place.update(theirs)).status == "saved"
+        found = await place.update(ours)
+        assert found.status == "saved"
+        async with await place.ledger.claim_run(found.handle.tenant, found.handle.run_key, kind="ivr-update") as handle:
+            patch, base = await undoing(place.ledger, handle)
+        return await place.update(patch, base=base)
+
+    assert office(box, there_and_back).status == "saved"
+    assert live(box)["nodes"]["menu"]["prompt"] == "One for appointments, two for billing."
+    assert live(box)["nodes"]["billing"]["prompt"] == "Money."
