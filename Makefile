@@ -22,7 +22,7 @@ bench-flows: $(STAMP)  ## call flows: checks and merges against their size, simu
 	@$(BIN)/python -m bench.topology
 	@$(BIN)/python -m bench.simulate
 	@$(BIN)/python -m bench.merge
-	@$(BIN)/python -m bench.writers
+	@$(BIN)/python -m bench.writers --edits 10
 
 up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
 	@$(BIN)/python -m deployments.up

@@ -226,7 +226,7 @@ async def _conduct(run: UpdateRun, update: UpdateIvr, redactor: Redactor) -> Non
         verify=lambda run: _done(verify, run.flow_id, run),
     )
     await bring_about(run, steps, dry_run=update.dry_run)
-    if run.proposal is not None and run.proposal.merged is not None and not run.noticed:
+    if run.proposal is not None and run.proposal.merged is not None and run.noticed is None:
         await _state(compare, run)
 
 

@@ -94,4 +94,4 @@ def _change_of(run: UpdateRun) -> str:
     nodes = {name: (before.get(name), after.get(name)) for name in {*before, *after}}
     changed = sorted((name, *pair) for name, pair in nodes.items() if pair[0] != pair[1])
     sentences = sorted(each.sentence for each in proposal.differences)
-    return digest([changed, sentences, [each.sentence for each in run.noticed]])
+    return digest([changed, sentences, [each.sentence for each in run.noticed or ()]])

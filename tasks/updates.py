@@ -47,8 +47,8 @@ async def rehearse(run: UpdateRun) -> State[Any]:
 @task(name="compare-behaviour", task_run_name="say what callers notice", persist_result=False)
 async def compare(run: UpdateRun) -> State[Any]:
     """Says what is different for callers, into `run.noticed`."""
-    run.noticed = noticed(run.proposed)
-    count = len(run.noticed)
+    found = run.noticed = noticed(run.proposed)
+    count = len(found)
     return Completed(message=f"{count} thing{'' if count == 1 else 's'} that callers notice")
 
 

@@ -1,10 +1,10 @@
-"""Whether a version of a flow is the one that was sent: exactly, in part, or not at all.
+"""Whether a version of a flow is the one that was sent.
 
-the version …                                        is
-holds all that was sent, and nothing that it removed ours
-holds some of the edit                               ours, stored otherwise than it was sent
-holds none of it, everything as it was before        somebody else's
-holds none of it, and not as it was before either    nobody can tell
+the version …                                         is
+holds all that was sent, and nothing that it removed  ours
+has all that was edited as it was before              somebody else's
+holds the edit in part, and nothing as it was before  ours, stored otherwise than it was sent
+is anything else                                      what nobody can tell
 """
 
 from __future__ import annotations

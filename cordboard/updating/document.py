@@ -31,7 +31,7 @@ def update_document(run: UpdateRun) -> dict[str, Any]:
         "trace_id": run.trace_id,
         "attempts": run.attempts,
         **_proposed(run.proposal),
-        "noticed": [change.as_json() for change in run.noticed],
+        "noticed": [change.as_json() for change in run.noticed or ()],
         "decision": dict(run.decision) if run.decision else None,
         "verified": run.verified,
         "differences": list(run.differences),

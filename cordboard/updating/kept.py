@@ -11,7 +11,7 @@ from cordboard.records.audit import about, history
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
 
-INTENDED, SAVED = "flow.save.intended", "flow.version"
+INTENDED, READ = "flow.save.intended", "flow.version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ async def keep_intended(ledger: Ledger, run: RunHandle, flow_id: str, kept: Kept
 async def keep_read(ledger: Ledger, run: RunHandle, flow_id: str, definition: Mapping[str, Any]) -> None:
     """Puts a version on record as it was read, so that edits can be made from it later."""
     if ledger.redactor.value(definition) == definition:
-        await run.record(SAVED, _subject(flow_id, definition["version"]), {"definition": dict(definition)})
+        await run.record(READ, _subject(flow_id, definition["version"]), {"definition": dict(definition)})
 
 
 async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
@@ -59,7 +59,7 @@ async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
 async def version_kept(ledger: Ledger, run: RunHandle, flow_id: str, version: int) -> Mapping[str, Any] | None:
     """A version of the flow, where any edit through this ledger read it."""
     subject = _subject(flow_id, version)
-    for kind, name in ((SAVED, "definition"), (INTENDED, "replaced")):
+    for kind, name in ((READ, "definition"), (INTENDED, "replaced")):
         for row in await about(ledger, run.tenant, subject, kind, limit=1):
             if found := json.loads(row["detail"])[name]:
                 return dict(found)

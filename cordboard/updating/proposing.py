@@ -26,8 +26,8 @@ from cordboard.updating.model import Proposal, Rehearsal
 
 #: So many moments of calls are compared to say what callers notice; larger flows are compared in part, and it says so.
 MOST_PAIRS = 20_000
-#: The node in a path, which ends where the next field begins; how it is quoted there does not matter.
-_NODE = re.compile(r"nodes(?:\.[^.\[]+|\[[^\]]*\])")
+#: The node in a path, which ends where the next field begins.
+_NODE = re.compile(r"nodes\.[^.\[]+")
 _INDEX = re.compile(r"\[\d+\]")
 
 

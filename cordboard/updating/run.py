@@ -44,7 +44,7 @@ class UpdateRun:
         verified: whether the saved flow was read back as it was sent; None where it could not be told.
         differences: what was read back otherwise, as sentences.
         notes: what else a person should know, as sentences.
-        noticed: what callers notice.
+        noticed: what callers notice; None where nobody looked.
         decision: what a person said, where somebody was asked.
         decided_on: digest of what that person saw.
         latencies: of each save, milliseconds.
@@ -70,7 +70,7 @@ class UpdateRun:
     verified: bool | None = None
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    noticed: tuple[Change, ...] = ()
+    noticed: tuple[Change, ...] | None = None
     decision: Mapping[str, Any] | None = None
     decided_on: str = ""
     latencies: list[float] = field(default_factory=list)

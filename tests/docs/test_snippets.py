@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import doctest
+import importlib
 import json
 import re
 import shlex
@@ -258,6 +259,16 @@ KEYS: dict[str, set[str]] = {
 @pytest.mark.parametrize(("page", "key"), [(page, key) for page, keys in KEYS.items() for key in sorted(keys)])
 def test_every_key_is_explained_on_its_page(page: str, key: str) -> None:
     assert re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", TEXTS[page]), f"{key} is missing in {page}"
+
+
+EXAMPLES = [path for path in sorted((CHECKOUT / "cordboard").rglob("*.py")) if ">>> " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_in_docstrings_give_what_they_show(path: Path) -> None:
+    module = importlib.import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
+    found = doctest.testmod(module)
+    assert (found.failed, found.attempted > 0) == (0, True)
 
 
 # --- the pages themselves ---------------------------------------------------------------------------------------------
