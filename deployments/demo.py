@@ -98,7 +98,7 @@ def by_hand(*words: str) -> int:
 
 def show(document: dict[str, Any]) -> None:
     """Prints how each action ended."""
-    from flows.run_by_hand import print_table  # noqa: PLC0415
+    from flows.print_results import print_table  # noqa: PLC0415
 
     print_table(document)
 

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dotenv import load_dotenv
 
@@ -109,9 +110,16 @@ def _parser() -> argparse.ArgumentParser:
     simulation.add_argument("--report-dir", metavar="DIR", help="where reports are written")
     simulation.set_defaults(job=simulate_ivr)
 
+    _add_update(jobs, [common, webhook, genesys, limits])
+    deliver = jobs.add_parser("deliver-webhooks", parents=[common, webhook], help="deliver webhooks that still wait")
+    deliver.set_defaults(job=deliver_webhooks)
+    return parser
+
+
+def _add_update(jobs: Any, parents: list[argparse.ArgumentParser]) -> None:
     update = jobs.add_parser(
         "update-ivr",
-        parents=[common, webhook, genesys, limits],
+        parents=parents,
         help="change nodes of a live call flow that others edit",
     )
     update.add_argument("patch", metavar="PATCH", nargs="?", help="the patch file")
@@ -123,10 +131,6 @@ def _parser() -> argparse.ArgumentParser:
     update.add_argument("--base", metavar="FILE", help="the version that was edited, where nobody else has it")
     update.add_argument("--attempts", type=int, metavar="N", help="saves at the most where others save in between")
     update.set_defaults(job=update_ivr)
-
-    deliver = jobs.add_parser("deliver-webhooks", parents=[common, webhook], help="deliver webhooks that still wait")
-    deliver.set_defaults(job=deliver_webhooks)
-    return parser
 
 
 if __name__ == "__main__":

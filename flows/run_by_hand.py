@@ -11,7 +11,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,13 +20,13 @@ from cordboard.chains.params import bind_params, read_params, secrets_from_env
 from cordboard.chains.results import exit_code
 from cordboard.documents import read_document
 from cordboard.errors import NO_ACCESS, NOT_NOW, BadCall, InvalidDocument, Theirs
-from cordboard.findings import Finding, Severity, errors_in
+from cordboard.findings import errors_in
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
 from cordboard.ivr.topology import check_flow
+from flows.print_results import print_drift, print_registration, print_simulation, print_table, print_update
 
 if TYPE_CHECKING:
-    from blocks.cxone import CXoneCredentials
     from blocks.webhook import WebhookEndpoint
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -137,7 +137,7 @@ def update_ivr(args: argparse.Namespace) -> int:
         attempts=args.attempts,
         deadline_seconds=args.deadline,
     )
-    document = _document_of(asyncio.run(_run_at_genesys(flow, asked, args.credentials, args.webhook)))
+    document = _document_of(asyncio.run(_run(flow, asked, args.credentials, args.webhook, vendor="genesys")))
     _show(document, print_update, as_json=args.json)
     return exit_code(document)
 
@@ -173,21 +173,21 @@ def _show(document: dict[str, Any], in_words: Any, *, as_json: bool) -> None:
     print(json.dumps(document, ensure_ascii=False, allow_nan=False)) if as_json else in_words(document)
 
 
-async def _run(flow: Any, asked: Any, credentials: str | None, *webhook: str | None, needs_login: bool = True) -> Any:
+async def _run(
+    flow: Any,
+    asked: Any,
+    credentials: str | None,
+    *webhook: str | None,
+    vendor: Literal["cxone", "genesys"] = "cxone",
+    needs_login: bool = True,
+) -> Any:
+    block = _credentials_block(vendor)
+    login = block.from_env(os.environ) if needs_login and not credentials else None  # what is missing is told at once
     await _reach_server()
     endpoint = [await _webhook(name) for name in webhook]
-    login = await _credentials(credentials) if needs_login else None
+    if needs_login and credentials:
+        login = await _load(block, credentials)
     return await flow(asked, login, *endpoint, return_state=True)
-
-
-async def _run_at_genesys(flow: Any, asked: Any, credentials: str | None, webhook: str | None) -> Any:
-    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
-
-    if not credentials:
-        GenesysCloudCredentials.from_env(os.environ)  # missing variables are told at once
-    await _reach_server()
-    login = await _load(GenesysCloudCredentials, credentials) if credentials else None
-    return await flow(asked, login, await _webhook(webhook), return_state=True)
 
 
 async def _deliver(flow: Any, webhook: str | None) -> dict[str, Any]:
@@ -203,10 +203,11 @@ async def _reach_server() -> None:
             raise Theirs(f"the Prefect server at {client.api_url} cannot be reached: {trouble}")
 
 
-async def _credentials(name: str | None) -> CXoneCredentials:
+def _credentials_block(vendor: Literal["cxone", "genesys"]) -> Any:
     from blocks.cxone import CXoneCredentials  # noqa: PLC0415
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
 
-    return await _load(CXoneCredentials, name) if name else CXoneCredentials.from_env(os.environ)
+    return GenesysCloudCredentials if vendor == "genesys" else CXoneCredentials
 
 
 async def _webhook(name: str | None) -> WebhookEndpoint | None:
@@ -227,112 +228,3 @@ def _document_of(state: Any) -> dict[str, Any]:
     if isinstance(found, BaseException):
         raise found
     return dict(found)
-
-
-def print_table(document: dict[str, Any]) -> None:
-    """Prints how each action ended, and how to go on where something is left to do."""
-    from tasks.artifacts import action_rows, what_next  # noqa: PLC0415
-
-    rows = action_rows(document)
-    width = max(len(row["action"]) for row in rows)
-    print(f"{document['chain']}: {document['status']} in {document['duration_ms'] / 1000:.1f} s")
-    for row in rows:
-        requests = f"{row['requests']} request{'' if row['requests'] == 1 else 's'}"
-        print(f"  {row['action']:<{width}}  {row['status']:<9}  {requests:<11} {row['note']}".rstrip())
-    if document["status"] != "completed":
-        print(what_next(document))
-
-
-def print_registration(document: dict[str, Any]) -> None:
-    """Prints what a registration would change or did, and how to go on."""
-    for item in document["findings"]:
-        print(_finding_of(item))
-    print(f"{document['flow_id']}: {document['status']}")
-    for sentence in (document["plan"] or {}).get("changes", []):
-        print(f"  {sentence}")
-    if document.get("differences"):
-        print("Not as it should be:")
-        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
-    for sentence in document.get("doubts", []):
-        print(f"Mind: {sentence}")
-    if document.get("error"):
-        print(f"The vendor: {document['error'].get('message', 'no answer')}")
-    if document.get("idempotency_key"):
-        read_back = {True: "read back, and it is what was sent", False: "not what was sent", None: "not read back"}
-        requests = f"{document['attempts']} request{'' if document['attempts'] == 1 else 's'}"
-        print(f"  key {document['idempotency_key']}, {requests}, {read_back[document['verified']]}")
-    if document.get("restore"):
-        print(f"To take it back: {document['restore']}")
-
-
-def print_simulation(document: dict[str, Any]) -> None:
-    """Prints each case that did not pass, how many did, and where the reports lie."""
-    for case in document["cases"]:
-        if case["status"] != "passed":
-            print(f"{case['status']}: {case['name']}")
-            print("".join(f"  {sentence}\n" for sentence in case["mismatches"]), end="")
-    passed = sum(case["status"] == "passed" for case in document["cases"])
-    print(f"{document['suite']}: {passed} of {len(document['cases'])} calls passed")
-    for name in document["only_here"]:
-        print(f"  judged by our engine alone: {name}")
-    for what, share in document["coverage"].items():
-        print(f"  {what}: {share['taken']} of {share['total']} taken")
-    if document["reports"]:
-        first, *others = map(_shown_path, document["reports"])
-        print(f"  {first}, and beside it {', '.join(Path(path).name.partition('.')[2] for path in others)}")
-
-
-def print_update(document: dict[str, Any]) -> None:
-    """Prints what an update changes or changed, why it did not, and how to go on."""
-    for item in document["findings"]:
-        print(_finding_of(item))
-    version = f", version {document['version']}" if document["version"] else ""
-    print(f"{document['flow_id']}: {document['status']}{version}")
-    _print_decision(document)
-    for conflict in document["conflicts"]:
-        print(f"  {conflict['sentence']}")
-    for change in document["noticed"]:
-        print(f"  callers notice: {change['sentence']}")
-    for sentence in document["changes"]:
-        print(f"  {sentence}")
-    for each in document["rehearsals"]:
-        print(f"  rehearsed {each['suite']}: {each['passed']} of {each['total']} calls are as they must be")
-        for broken in each["broken"]:
-            print(f"    {broken['name']}: {'; '.join(broken['mismatches'])}")
-    if document["rehearsals"] and document["unrehearsed"]:
-        print(f"  changed, and in no call of the rehearsal: {', '.join(document['unrehearsed'])}")
-    if document["differences"]:
-        print("Not as it should be:")
-        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
-    for sentence in document["notes"]:
-        print(f"Mind: {sentence}")
-    if document["error"]:
-        print(f"The vendor: {document['error'].get('message', 'no answer')}")
-    if document["status"] == "unknown":
-        print("Give the same command again: it finds out first what became of this save, and does nothing twice")
-    if document["undo"]:
-        print(f"To take it back: {document['undo']}")
-
-
-def _print_decision(document: dict[str, Any]) -> None:
-    if document["status"] == "declined" and document["decision"]:
-        who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]
-        print(f"  decided by {who}{': ' + why if why else ''}")
-
-
-def _shown_path(path: str) -> str:
-    """A path as a person would write it: from here, where it lies below."""
-    here = Path(path)
-    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
-
-
-def print_drift(document: dict[str, Any]) -> None:
-    """Prints each flow and what moved."""
-    for each in document["flows"]:
-        print(f"{each['flow_id']} ({each['file']}): {each['status']}")
-        said = each["changes"] or ([each["error"]["message"]] if each["error"] else [])
-        print("".join(f"  {sentence}\n" for sentence in said), end="")
-
-
-def _finding_of(item: dict[str, Any]) -> str:
-    return str(Finding(**{**item, "severity": Severity(item["severity"]), "proof": tuple(item["proof"])}))

@@ -1,0 +1,117 @@
+"""What a person reads at the end of `python -m flows`: how each job ended, and how to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cordboard.findings import Finding, Severity
+
+
+def print_table(document: dict[str, Any]) -> None:
+    """Prints how each action ended, and how to go on where something is left to do."""
+    from tasks.artifacts import action_rows, what_next  # noqa: PLC0415
+
+    rows = action_rows(document)
+    width = max(len(row["action"]) for row in rows)
+    print(f"{document['chain']}: {document['status']} in {document['duration_ms'] / 1000:.1f} s")
+    for row in rows:
+        requests = f"{row['requests']} request{'' if row['requests'] == 1 else 's'}"
+        print(f"  {row['action']:<{width}}  {row['status']:<9}  {requests:<11} {row['note']}".rstrip())
+    if document["status"] != "completed":
+        print(what_next(document))
+
+
+def print_registration(document: dict[str, Any]) -> None:
+    """Prints what a registration would change or did, and how to go on."""
+    for item in document["findings"]:
+        print(_finding_of(item))
+    print(f"{document['flow_id']}: {document['status']}")
+    for sentence in (document["plan"] or {}).get("changes", []):
+        print(f"  {sentence}")
+    if document.get("differences"):
+        print("Not as it should be:")
+        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
+    for sentence in document.get("doubts", []):
+        print(f"Mind: {sentence}")
+    if document.get("error"):
+        print(f"The vendor: {document['error'].get('message', 'no answer')}")
+    if document.get("idempotency_key"):
+        read_back = {True: "read back, and it is what was sent", False: "not what was sent", None: "not read back"}
+        requests = f"{document['attempts']} request{'' if document['attempts'] == 1 else 's'}"
+        print(f"  key {document['idempotency_key']}, {requests}, {read_back[document['verified']]}")
+    if document.get("restore"):
+        print(f"To take it back: {document['restore']}")
+
+
+def print_simulation(document: dict[str, Any]) -> None:
+    """Prints each case that did not pass, how many did, and where the reports lie."""
+    for case in document["cases"]:
+        if case["status"] != "passed":
+            print(f"{case['status']}: {case['name']}")
+            print("".join(f"  {sentence}\n" for sentence in case["mismatches"]), end="")
+    passed = sum(case["status"] == "passed" for case in document["cases"])
+    print(f"{document['suite']}: {passed} of {len(document['cases'])} calls passed")
+    for name in document["only_here"]:
+        print(f"  judged by our engine alone: {name}")
+    for what, share in document["coverage"].items():
+        print(f"  {what}: {share['taken']} of {share['total']} taken")
+    if document["reports"]:
+        first, *others = map(_shown_path, document["reports"])
+        print(f"  {first}, and beside it {', '.join(Path(path).name.partition('.')[2] for path in others)}")
+
+
+def print_update(document: dict[str, Any]) -> None:
+    """Prints what an update changes or changed, why it did not, and how to go on."""
+    for item in document["findings"]:
+        print(_finding_of(item))
+    version = f", version {document['version']}" if document["version"] else ""
+    print(f"{document['flow_id']}: {document['status']}{version}")
+    _print_decision(document)
+    for conflict in document["conflicts"]:
+        print(f"  {conflict['sentence']}")
+    for change in document["noticed"]:
+        print(f"  callers notice: {change['sentence']}")
+    for sentence in document["changes"]:
+        print(f"  {sentence}")
+    for each in document["rehearsals"]:
+        print(f"  rehearsed {each['suite']}: {each['passed']} of {each['total']} calls are as they must be")
+        for broken in each["broken"]:
+            print(f"    {broken['name']}: {'; '.join(broken['mismatches'])}")
+    if document["rehearsals"] and document["unrehearsed"]:
+        print(f"  changed, and in no call of the rehearsal: {', '.join(document['unrehearsed'])}")
+    if document["differences"]:
+        print("Not as it should be:")
+        print("".join(f"  {sentence}\n" for sentence in document["differences"]), end="")
+    for sentence in document["notes"]:
+        print(f"Mind: {sentence}")
+    if document["error"]:
+        print(f"The vendor: {document['error'].get('message', 'no answer')}")
+    if document["status"] == "unknown":
+        print("Give the same command again: it finds out first what became of this save, and does nothing twice")
+    if document["undo"]:
+        print(f"To take it back: {document['undo']}")
+
+
+def _print_decision(document: dict[str, Any]) -> None:
+    if document["status"] == "declined" and document["decision"]:
+        who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]
+        print(f"  decided by {who}{': ' + why if why else ''}")
+
+
+def _shown_path(path: str) -> str:
+    """A path as a person would write it: from here, where it lies below."""
+    here = Path(path)
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
+
+
+def print_drift(document: dict[str, Any]) -> None:
+    """Prints each flow and what moved."""
+    for each in document["flows"]:
+        print(f"{each['flow_id']} ({each['file']}): {each['status']}")
+        said = each["changes"] or ([each["error"]["message"]] if each["error"] else [])
+        print("".join(f"  {sentence}\n" for sentence in said), end="")
+
+
+def _finding_of(item: dict[str, Any]) -> str:
+    return str(Finding(**{**item, "severity": Severity(item["severity"]), "proof": tuple(item["proof"])}))
