@@ -21,12 +21,13 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 
 from cordboard.errors import LedgerUnavailable
 from cordboard.records.link import GENESIS
 
-VERSION = 1
+VERSION = 2  # 2: instances, capacity, inbox, and indexes of the audit record
 _OPENING_LOCK = 0x0C02DB0A2D  # any constant: PostgreSQL's advisory lock while the tables are made
 
 metadata = MetaData()
@@ -101,6 +102,8 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("prev", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("audit_by_run", "tenant", "run_key"),
+    Index("audit_by_subject", "tenant", "subject"),
 )
 
 audit_head = Table(
@@ -110,6 +113,82 @@ audit_head = Table(
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+#: One row for each instance of a workflow that we started, or that reported to us before the answer to its start did.
+instances = Table(
+    "instances",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("instance_id", String(200), primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("run_key", Text, nullable=False),  # empty where it reported before its start was answered
+    Column("effect_key", String(64), nullable=False),  # the same
+    Column("status", Text, nullable=False),  # `running`, the vendor's word for its end, or `lost`
+    Column("started_at", Float(53), nullable=False),
+    Column("ended_at", Float(53)),
+    Index("instances_by_status", "tenant", "workflow_id", "status", "started_at"),
+    Index("instances_by_effect", "effect_key"),
+)
+
+#: What others sent us, as it came; durable before it is answered. An event carries the `id` alone.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", String(36), primary_key=True),  # a UUID of ours
+    Column("endpoint", Text, nullable=False),
+    Column("message_id", String(200), nullable=False),  # the sender's
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),  # `new`, `applied`, `repeated`, `unfit`
+    Column("detail", Text),
+    Column("received_at", Float(53), nullable=False),
+    Column("applied_at", Float(53)),
+    UniqueConstraint("endpoint", "message_id"),
+    Index("inbox_by_state", "state", "received_at"),
+)
+
+#: A workflow's limit of concurrent instances: what the vendor counted last, and the order of counts and starts.
+pools = Table(
+    "pools",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("workflow_id", Text, primary_key=True),
+    Column("most", Integer, nullable=False),
+    Column("tick", BigInteger, nullable=False),  # moves on with each count that begins
+    Column("counted", Integer),  # None until a first count succeeded
+    Column("counted_tick", BigInteger, nullable=False),
+    Column("counted_at", Float(53), nullable=False),
+    Column("counting_until", Float(53), nullable=False),  # somebody counts just now
+    Column("trouble", Text),  # why the last count failed
+)
+
+#: Starts that the vendor's last count cannot know yet.
+slots = Table(
+    "slots",
+    metadata,
+    Column("effect_key", String(64), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("run_key", Text, nullable=False),
+    Column("ended_tick", BigInteger),  # of the pool, when the call had ended; None while it is open
+    Column("lease_until", Float(53), nullable=False),  # an open one of a dead holder counts as ended then
+    Index("slots_by_pool", "tenant", "workflow_id"),
+)
+
+#: Batches that wait for slots, so that each gets its share.
+waiters = Table(
+    "waiters",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("workflow_id", Text, primary_key=True),
+    Column("batch", Text, primary_key=True),
+    Column("priority", Integer, nullable=False),
+    Column("served", BigInteger, nullable=False),
+    Column("seen_at", Float(53), nullable=False),
+    Column("wants", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+_SINCE_2 = ("audit_by_run", "audit_by_subject")
 
 
 def prepare(connection: Connection) -> None:
@@ -125,6 +204,11 @@ def prepare(connection: Connection) -> None:
     if found is None:
         connection.execute(insert(schema_version), {"version": VERSION})
         connection.execute(insert(audit_head), {"id": 1, "seq": 0, "hash": GENESIS})
+    elif found < VERSION:
+        for index in audit.indexes:
+            if index.name in _SINCE_2:
+                index.create(connection, checkfirst=True)
+        connection.execute(update(schema_version).values(version=VERSION))
     elif found > VERSION:
         raise LedgerUnavailable(
             f"this ledger has schema version {found}, made by a newer Cordboard (this one knows {VERSION}): upgrade"
