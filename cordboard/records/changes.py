@@ -9,9 +9,10 @@ from cordboard.errors import RunBusy, SameIdOtherBody, StaleOwner, WrongState
 from cordboard.jsontext import dump_json
 from cordboard.records.effects import Effect, EffectState, Message, may_move
 from cordboard.records.owner import Owner
-from cordboard.records.page import Page, RunId, iso
+from cordboard.records.page import InstanceId, Page, RunId, iso
 
 HELD, RELEASED = "held", "released"
+RUNNING = "running"  # an instance that has not ended as far as we know
 LEASE_SECONDS = 30.0
 
 
@@ -24,6 +25,7 @@ class Claim:
     owner: Owner
     lease_seconds: float = LEASE_SECONDS
     effect_key: None = field(default=None, init=False)
+    instance_id: None = field(default=None, init=False)
 
     def apply(self, page: Page) -> int:
         """Returns the new epoch.
@@ -84,6 +86,7 @@ class Hold:
     release: bool = False
     lease_seconds: float = LEASE_SECONDS
     effect_key: None = field(default=None, init=False)
+    instance_id: None = field(default=None, init=False)
 
     @property
     def run_id(self) -> RunId:
@@ -105,6 +108,22 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What the end of a start means for its workflow.
+
+    Attributes:
+        instance_id: the instance that runs now, by the vendor's id; empty where none is known of.
+        workflow_id: the workflow.
+        settle_seconds: for how long a start that cannot be known keeps its place under the workflow's limit: until
+            then it may still come to be, and from then on the vendor's own count knows of it.
+    """
+
+    instance_id: str
+    workflow_id: str
+    settle_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Takes an effect to another state. To SENT is the intent: it counts an attempt.
 
@@ -112,6 +131,7 @@ class Step:
         detail: what the audit record says beside the effect's own facts; JSON.
         result, evidence: canonical JSON text, or None.
         messages: what leaves with it, each with its body as text.
+        aftermath: what it means for the workflow, where it is the end of a start.
     """
 
     fence: Fenced
@@ -122,11 +142,18 @@ class Step:
     result: str | None = None
     evidence: str | None = None
     messages: tuple[tuple[Message, str], ...] = ()
+    aftermath: Aftermath | None = None
 
     @property
     def run_id(self) -> RunId:
         """The run that takes it."""
         return self.fence.run_id
+
+    @property
+    def instance_id(self) -> InstanceId | None:
+        """The instance that it started."""
+        after = self.aftermath
+        return (self.effect.tenant, after.instance_id) if after and after.instance_id else None
 
     @property
     def effect_key(self) -> str:
@@ -166,6 +193,25 @@ class Step:
         }  # fmt: skip
         page.record(self.run_id, self.kind, effect.subject, dump_json(facts))
         page.post(self.run_id, self.messages)
+        if self.aftermath:
+            self._follow(page, self.aftermath)
+
+    def _follow(self, page: Page, after: Aftermath) -> None:
+        """Notes the instance, which may have reported its end before its start was answered, and moves the slot."""
+        has_ended = False
+        if self.instance_id:
+            known = page.instances.get(self.instance_id, {"status": RUNNING})
+            has_ended = known["status"] != RUNNING
+            page.put_instance(
+                self.instance_id, workflow_id=after.workflow_id, run_key=self.run_id[1], effect_key=self.effect.key,
+                status=known["status"],
+            )  # fmt: skip
+        if self.to is EffectState.FAILED or has_ended:
+            page.slots[self.effect.key] = "free"
+        elif self.to is EffectState.DONE:
+            page.slots[self.effect.key] = "ended"
+        elif self.to is EffectState.UNKNOWN:
+            page.slots[self.effect.key] = page.now + after.settle_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +224,7 @@ class Note:
     detail: str
     messages: tuple[tuple[Message, str], ...] = ()
     effect_key: None = field(default=None, init=False)
+    instance_id: None = field(default=None, init=False)
 
     @property
     def run_id(self) -> RunId:

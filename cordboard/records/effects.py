@@ -130,6 +130,8 @@ class Entry:
         attempts: sends that were recorded, over all runs.
         epoch: the epoch of the run that wrote it last.
         updated_at: ISO 8601, UTC.
+        created_at: when it was first heard of; ISO 8601, UTC.
+        run_key: the run that wrote it last.
     """
 
     effect: Effect
@@ -139,6 +141,8 @@ class Entry:
     attempts: int
     epoch: int
     updated_at: str
+    created_at: str = ""
+    run_key: str = ""
 
     @property
     def body_hash(self) -> str:

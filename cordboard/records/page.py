@@ -8,20 +8,21 @@ leaves nothing on the page but, where a stale owner wrote, the record of its ref
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 
 from cordboard.errors import CordboardError
 from cordboard.records.effects import Message
 from cordboard.records.link import row_hash
-from cordboard.records.schema import audit, audit_head, effects, outbox, runs
+from cordboard.records.schema import audit, audit_head, effects, inbox, instances, outbox, pools, runs, slots
 
 Row = dict[str, Any]
 RunId = tuple[str, str]
+InstanceId = tuple[str, str]  # tenant, and the vendor's id
 _CHUNK = 500  # bound parameters of one IN list
 
 
@@ -35,6 +36,10 @@ class Change(Protocol):
     @property
     def effect_key(self) -> str | None:
         """Key of the effect whose row it needs."""
+
+    @property
+    def instance_id(self) -> InstanceId | None:
+        """The workflow instance whose row it needs."""
 
     def apply(self, page: Page) -> Any:
         """Does it on the page; raises CordboardError, before it changed anything, where the rules refuse it."""
@@ -55,8 +60,10 @@ class Page:
         now: seconds since the epoch, the same for the whole batch.
         seq: number of the last audit record.
         head: hash of the last audit record.
-        runs, effects: rows by key, as the ledger has them and then as the batch leaves them.
-        old_runs, old_effects: keys of the rows that the ledger has.
+        runs, effects, instances: rows by key, as the ledger has them and then as the batch leaves them.
+        old_runs, old_effects, old_instances: keys of the rows that the ledger has.
+        slots: what becomes of places under a workflow's limit, by effect: "free", "ended", or until when it is held.
+        settled: what became of messages of the inbox.
     """
 
     now: float
@@ -68,6 +75,11 @@ class Page:
     old_effects: set[str] = field(default_factory=set)
     changed_runs: set[RunId] = field(default_factory=set)
     changed_effects: set[str] = field(default_factory=set)
+    instances: dict[InstanceId, Row] = field(default_factory=dict)
+    old_instances: set[InstanceId] = field(default_factory=set)
+    changed_instances: set[InstanceId] = field(default_factory=set)
+    slots: dict[str, Literal["free", "ended"] | float] = field(default_factory=dict)
+    settled: list[Row] = field(default_factory=list)
     records: list[Row] = field(default_factory=list)
     messages: list[Row] = field(default_factory=list)
     at: str = field(init=False)
@@ -86,6 +98,16 @@ class Page:
         blank: Row = {"key": key, "attempts": 0, "created_at": self.at}
         self.effects[key] = {**self.effects.get(key, blank), **columns, "updated_at": self.at}
         self.changed_effects.add(key)
+
+    def put_instance(self, instance_id: InstanceId, **columns: Any) -> None:
+        """Changes columns of an instance's row, or makes the row."""
+        blank: Row = {"tenant": instance_id[0], "instance_id": instance_id[1], "started_at": self.now, "ended_at": None}
+        self.instances[instance_id] = {**self.instances.get(instance_id, blank), **columns}
+        self.changed_instances.add(instance_id)
+
+    def settle(self, inbox_id: str, state: str, detail: str = "") -> None:
+        """Says what became of a message of the inbox."""
+        self.settled.append({"its_id": inbox_id, "state": state, "detail": detail, "applied_at": self.now})
 
     def record(self, run_id: RunId, kind: str, subject: str, detail: str) -> None:
         """Adds a record to the audit chain; `detail` is canonical JSON."""
@@ -152,15 +174,20 @@ def _load(connection: Connection, changes: Sequence[Change], now: float) -> Page
     for keys in chunks({change.effect_key for change in changes} - {None}):
         for row in connection.execute(_EFFECTS, {"keys": keys}).mappings():
             page.effects[row["key"]] = dict(row)
-    page.old_runs, page.old_effects = set(page.runs), set(page.effects)
+    for instance_ids in chunks({change.instance_id for change in changes} - {None}):
+        for row in connection.execute(_INSTANCES, {"ids": instance_ids}).mappings():
+            page.instances[row["tenant"], row["instance_id"]] = dict(row)
+    page.old_runs, page.old_effects, page.old_instances = set(page.runs), set(page.effects), set(page.instances)
     return page
 
 
 def _store(connection: Connection, page: Page) -> None:
-    _put(connection, runs, [page.runs[run_id] for run_id in page.changed_runs if run_id not in page.old_runs])
-    _put(connection, effects, [page.effects[key] for key in page.changed_effects if key not in page.old_effects])
-    _change(connection, runs, [page.runs[run_id] for run_id in page.changed_runs if run_id in page.old_runs])
-    _change(connection, effects, [page.effects[key] for key in page.changed_effects if key in page.old_effects])
+    _write(connection, runs, page.runs, page.changed_runs, page.old_runs)
+    _write(connection, effects, page.effects, page.changed_effects, page.old_effects)
+    _write(connection, instances, page.instances, page.changed_instances, page.old_instances)
+    _move_slots(connection, page)
+    if page.settled:
+        connection.execute(_SETTLE, page.settled)
     if page.messages:
         connection.execute(_POST, page.messages)
     if page.records:
@@ -168,15 +195,23 @@ def _store(connection: Connection, page: Page) -> None:
         connection.execute(_MOVE_HEAD, {"seq": page.seq, "hash": page.head})
 
 
-def _put(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if rows:
-        connection.execute(_INSERTS[table.name], rows)
+def _write(connection: Connection, table: Table, rows: Mapping[Any, Row], changed: set[Any], old: set[Any]) -> None:
+    if new := [rows[key] for key in changed if key not in old]:
+        connection.execute(_INSERTS[table.name], new)
+    if known := [rows[key] for key in changed if key in old]:
+        names = table.primary_key.columns.keys()
+        connection.execute(_UPDATES[table.name], [row | {f"its_{name}": row[name] for name in names} for row in known])
 
 
-def _change(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if rows:
-        keys = table.primary_key.columns.keys()
-        connection.execute(_UPDATES[table.name], [row | {f"its_{key}": row[key] for key in keys} for row in rows])
+def _move_slots(connection: Connection, page: Page) -> None:
+    """Frees, ends or holds places under limits; effects that have none are passed over."""
+    for statement, moves in (
+        (_FREE_SLOT, [{"its_key": key} for key, move in page.slots.items() if move == "free"]),
+        (_END_SLOT, [{"its_key": key} for key, move in page.slots.items() if move == "ended"]),
+        (_HOLD_SLOT, [{"its_key": key, "until": at} for key, at in page.slots.items() if isinstance(at, float)]),
+    ):
+        if moves:
+            connection.execute(statement, moves)
 
 
 def _update(table: Table) -> Any:
@@ -186,10 +221,30 @@ def _update(table: Table) -> Any:
 
 # Statements are made once: making one costs as much as running it. No upserts: SQLAlchemy compiles those anew each
 # time, and a batch that loaded its rows under the write lock knows which of them are new.
-_INSERTS = {table.name: insert(table) for table in (runs, effects)}
-_UPDATES = {table.name: _update(table) for table in (runs, effects)}
+_INSERTS = {table.name: insert(table) for table in (runs, effects, instances)}
+_UPDATES = {table.name: _update(table) for table in (runs, effects, instances)}
 _POST, _RECORD, _MOVE_HEAD = insert(outbox), insert(audit), update(audit_head)
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 
 _RUNS = select(runs).where(tuple_(runs.c.tenant, runs.c.run_key).in_(bindparam("ids", expanding=True)))
 _EFFECTS = select(effects).where(effects.c.key.in_(bindparam("keys", expanding=True)))
+_INSTANCES = select(instances).where(
+    tuple_(instances.c.tenant, instances.c.instance_id).in_(bindparam("ids", expanding=True))
+)
+_SETTLE = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("its_id"))
+    .values({name: bindparam(name) for name in ("state", "detail", "applied_at")})
+)
+_ITS_SLOT = slots.c.effect_key == bindparam("its_key")
+_FREE_SLOT = delete(slots).where(_ITS_SLOT)
+_HOLD_SLOT = update(slots).where(_ITS_SLOT).values(lease_until=bindparam("until"))
+_END_SLOT = (
+    update(slots)
+    .where(_ITS_SLOT)
+    .values(
+        ended_tick=select(pools.c.tick)
+        .where(pools.c.tenant == slots.c.tenant, pools.c.workflow_id == slots.c.workflow_id)
+        .scalar_subquery()
+    )
+)

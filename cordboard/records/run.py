@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from cordboard.errors import CordboardError, InvalidJson, LedgerUnavailable, StaleOwner
 from cordboard.jsontext import dump_json
-from cordboard.records.changes import Fenced, Hold, Note, Step
+from cordboard.records.changes import Aftermath, Fenced, Hold, Note, Step
 from cordboard.records.effects import REPEATABLE, Effect, EffectState, Entry, Message, require_text
 from cordboard.records.page import chunks
 from cordboard.records.schema import effects
@@ -95,6 +95,7 @@ class RunHandle:
         evidence: Any = None,
         attempts: int | None = None,
         messages: Sequence[Message] = (),
+        aftermath: Aftermath | None = None,
     ) -> None:
         """Records how an effect ended.
 
@@ -105,12 +106,13 @@ class RunHandle:
             evidence: JSON value that shows why it ended so; kept, and put on the audit record.
             attempts: sends of this call, for the audit record.
             messages: leave from the outbox if and only if this is recorded.
+            aftermath: what it means for a workflow that it was to start.
 
         Raises:
             WrongState: DONE or UNKNOWN without an intent, or the effect is done already.
         """
         detail = {} if attempts is None else {"attempts": attempts}
-        await self._end(effect, state, "effect.concluded", result, evidence, detail, messages)
+        await self._end(effect, state, "effect.concluded", result, evidence, detail, messages, aftermath)
 
     async def record(self, kind: str, subject: str, detail: Any = None, messages: Sequence[Message] = ()) -> None:
         """Puts something that is no effect on the audit record, such as an action that was skipped."""
@@ -171,11 +173,12 @@ class RunHandle:
         evidence: Any = None,
         detail: dict[str, Any] | None = None,
         messages: Sequence[Message] = (),
+        aftermath: Aftermath | None = None,
     ) -> None:
         kept = None if result is None else self._text(result)
         why = None if evidence is None else self._text(evidence)
         facts = {**(detail or {}), "evidence": _value(why), "result_sha256": kept and sha256(kept.encode()).hexdigest()}
-        step = Step(self._fence, effect, state, kind, facts, kept, why, self._bodies(messages))
+        step = Step(self._fence, effect, state, kind, facts, kept, why, self._bodies(messages), aftermath)
         await self._ledger.submit(step)
 
     def _withdraw(self, effect: Effect, before: EffectState) -> None:
@@ -217,7 +220,17 @@ class RunHandle:
 def _entry(row: RowMapping) -> Entry:
     effect = Effect(row["tenant"], row["operation"], row["logical_id"], row["body_hash"], row["subject"], row["safety"])
     result, evidence, state = _value(row["result"]), _value(row["evidence"]), EffectState(row["state"])
-    return Entry(effect, state, result, evidence, row["attempts"], row["epoch"], row["updated_at"])
+    return Entry(
+        effect,
+        state,
+        result,
+        evidence,
+        row["attempts"],
+        row["epoch"],
+        row["updated_at"],
+        row["created_at"],
+        row["run_key"],
+    )
 
 
 def _value(text: str | None) -> Any:
