@@ -9,7 +9,7 @@ from cordboard.errors import RunBusy, SameIdOtherBody, StaleOwner, WrongState
 from cordboard.jsontext import dump_json
 from cordboard.records.effects import Effect, EffectState, Message, may_move
 from cordboard.records.owner import Owner
-from cordboard.records.page import InstanceId, Page, RunId, iso
+from cordboard.records.page import InstanceId, Page, Row, RunId, iso
 
 HELD, RELEASED = "held", "released"
 RUNNING = "running"  # an instance that has not ended as far as we know
@@ -132,6 +132,7 @@ class Step:
         result, evidence: canonical JSON text, or None.
         messages: what leaves with it, each with its body as text.
         aftermath: what it means for the workflow, where it is the end of a start.
+        seen: the sends that were on record when its caller looked, where another run may have it in hand.
     """
 
     fence: Fenced
@@ -143,6 +144,7 @@ class Step:
     evidence: str | None = None
     messages: tuple[tuple[Message, str], ...] = ()
     aftermath: Aftermath | None = None
+    seen: int | None = None
 
     @property
     def run_id(self) -> RunId:
@@ -177,7 +179,14 @@ class Step:
             raise WrongState(
                 f"{self.effect.subject} is {before} and cannot become {self.to} (its class is {self.effect.safety})"
             )
+        in_doubt = before in (EffectState.SENT, EffectState.UNKNOWN)
+        if row and in_doubt and self.to is EffectState.READY and not self._is_ours(row):
+            raise WrongState(f"{self.effect.subject} was sent again by run {row['run_key']!r} in the meantime")
         self._write(page, before, row["attempts"] if row else 0)
+
+    def _is_ours(self, row: Row) -> bool:
+        """Whether nobody else sent it since its caller looked; else "it had no effect" is true of another send."""
+        return (row["run_key"], row["epoch"]) == (self.run_id[1], self.fence.epoch) or row["attempts"] == self.seen
 
     def _write(self, page: Page, before: EffectState, attempts: int) -> None:
         effect, tenant = self.effect, self.effect.tenant

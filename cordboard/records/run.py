@@ -79,13 +79,18 @@ class RunHandle:
             self._withdraw(effect, EffectState.UNKNOWN if in_doubt else EffectState.READY)
             raise
 
-    async def refused(self, effect: Effect, evidence: Any = None) -> None:
+    async def refused(self, effect: Effect, evidence: Any = None, seen: int | None = None) -> None:
         """Records that an attempt certainly had no effect: it may be sent again.
 
+        Args:
+            effect: the effect.
+            evidence: JSON value that shows why it had none.
+            seen: where the attempt was another run's: the sends that were on record when that was found out.
+
         Raises:
-            WrongState: the effect is done.
+            WrongState: the effect is done, or another run sent it since.
         """
-        await self._end(effect, EffectState.READY, "effect.refused", evidence=evidence)
+        await self._end(effect, EffectState.READY, "effect.refused", evidence=evidence, seen=seen)
 
     async def conclude(  # noqa: PLR0913, PLR0917 - one durable write, told by name
         self,
@@ -174,11 +179,12 @@ class RunHandle:
         detail: dict[str, Any] | None = None,
         messages: Sequence[Message] = (),
         aftermath: Aftermath | None = None,
+        seen: int | None = None,
     ) -> None:
         kept = None if result is None else self._text(result)
         why = None if evidence is None else self._text(evidence)
         facts = {**(detail or {}), "evidence": _value(why), "result_sha256": kept and sha256(kept.encode()).hexdigest()}
-        step = Step(self._fence, effect, state, kind, facts, kept, why, self._bodies(messages), aftermath)
+        step = Step(self._fence, effect, state, kind, facts, kept, why, self._bodies(messages), aftermath, seen)
         await self._ledger.submit(step)
 
     def _withdraw(self, effect: Effect, before: EffectState) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -10,8 +9,9 @@ from typing import Any
 
 from cordboard.errors import BadCall
 from cordboard.vendors.evidence import clean
+from cordboard.vendors.trace_context import traced
 from cordboard.vendors.urls import Endpoints, host_label, known_region, path_segment
-from cordboard.vendors.wire import Conflict, Operation, Request, Safety, traced
+from cordboard.vendors.wire import Conflict, Operation, Request, Safety
 
 DATA_ACTION_SCOPES = ("dataactions:execute", "dataactions:read")
 FLOW_SCOPES = ("flows:write", "flows:read")
@@ -25,7 +25,6 @@ REGIONS = (
 _DEBUG_HOST = "https://api-us-1.cxone.com"
 _EXECUTIONS = "/api/v2/dataactions/executions"
 _FLOWS = "/api/v2/flows"
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -108,23 +107,6 @@ def read_flow(flow_id: str, traceparent: str | None = None) -> Request:
     path = f"{_FLOWS}/{path_segment(flow_id, 'flow id')}"
     operation = Operation("cxone.flow.read", "GET", Safety.NATURAL, partial(_flow_of, flow_id), identify=_flow_id_of)
     return Request(operation, path, headers=traced(traceparent))
-
-
-def traceparent(trace_id: str, span_seed: str) -> str:
-    """A W3C `traceparent` whose span id follows from the seed, so that a rerun names the same span.
-
-    Args:
-        trace_id: 32 hex digits, or a UUID.
-        span_seed: what the span stands for, such as an action's id.
-
-    Raises:
-        BadCall: the trace id is not one.
-    """
-    trace = trace_id.replace("-", "").lower()
-    if not _TRACE_ID.fullmatch(trace) or not int(trace, 16):
-        raise BadCall("a trace id has 32 hex digits that are not all zero")
-    span = hashlib.sha256(f"{trace}:{span_seed}".encode()).hexdigest()[:16]
-    return f"00-{trace}-{span}-01"
 
 
 def _output_of(envelope: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from cordboard.errors import BadCall
 from cordboard.vendors.evidence import clean
+from cordboard.vendors.trace_context import traced
 from cordboard.vendors.urls import Endpoints, known_region, path_segment
-from cordboard.vendors.wire import Conflict, Operation, Request, Safety, traced
+from cordboard.vendors.wire import Conflict, Operation, Request, Safety
 
 FLOW_SCOPES = ("flow:write",)
 #: Domains by the name of the AWS region that they live in; a region may be given by either.

@@ -13,13 +13,14 @@ from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.vendors.cxone import FLOW_SCOPES, data_action_endpoints, debug_endpoints, flow_endpoints
 from cordboard.vendors.cxone_debug import CALLS_PER_SECOND
+from cordboard.vendors.cxone_workflows import workflow_endpoints
 from cordboard.vendors.genesys import endpoints as genesys_endpoints
 from cordboard.vendors.session import SessionLimits, VendorSession
 from cordboard.vendors.token import TokenSource
 from cordboard.vendors.urls import Endpoints
 
 #: CXone's APIs live on hosts of their own, and ask for scopes of their own.
-Api = Literal["data_actions", "flows", "debug"]
+Api = Literal["data_actions", "flows", "debug", "workflows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class CXoneLogin(Login):
             return data_action_endpoints(self.region)
         if api == "debug":
             return debug_endpoints()
+        if api == "workflows":
+            return workflow_endpoints(self.region)
         if self.org_id:
             return flow_endpoints(self.org_id)
         if self.base_url and self.token_url:

@@ -13,6 +13,7 @@ Every call ends in one of four outcomes, and nothing else may be branched on:
     409, 412 of one that declares EXISTS                     UNKNOWN     never: `look_up` first
     409, 412 of one that declares VERSION or REJECTED        PERMANENT   never
     400 whose message has the operation's `conflict_words`   as its 409
+    400 whose message has the operation's `busy_words`       REFUSED     always
     408, 425, 5xx                                            UNKNOWN     NATURAL, KEYED (same key)
     timeout, reset or end of file after the first byte       UNKNOWN     NATURAL, KEYED (same key)
 
@@ -49,7 +50,6 @@ __all__ = [
     "may_repeat",
     "retry_after",
     "settle",
-    "traced",
 ]
 
 
@@ -96,6 +96,7 @@ class Operation:
         results: statuses other than 2xx whose body can be a result, each with its own `parse`. Where that raises, the
             status means what it means for every operation.
         conflict_words: how the message of a 400 reads by which the vendor means a conflict; None where it never does.
+        busy_words: how it reads where the vendor has no room just now and took nothing; None where it never does.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Operation:
     identify: Callable[[Any], str] | None = None
     results: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
     conflict_words: re.Pattern[str] | None = None
+    busy_words: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ _BY_CONFLICT: Mapping[Conflict, tuple[Outcome, str]] = {
 _NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, InvalidJson)
 _WITHOUT_REPLY: Mapping[str, Outcome] = {"not_sent": Outcome.REFUSED, "rejected": Outcome.PERMANENT}
 _IN_WORDS: Mapping[str, str] = {
+    "at_limit": "the vendor runs as many as it may",
     "bad_reply": "the reply cannot be understood",
     "conflict": "the vendor reports a conflict",
     "forbidden": "the client may not do this; it may lack a scope",
@@ -270,13 +273,10 @@ def settle(doubt: Verdict | None, latest: Verdict, safety: Safety) -> Verdict:
     return latest if latest.outcome is Outcome.PERMANENT and safety is Safety.NATURAL else doubt
 
 
-def traced(traceparent: str | None) -> dict[str, str]:
-    """The header that sends W3C trace context along, where there is one."""
-    return {"traceparent": traceparent} if traceparent else {}
-
-
 def _meaning(operation: Operation, status: int, message: str) -> tuple[Outcome, str]:
-    words = operation.conflict_words
+    words, busy = operation.conflict_words, operation.busy_words
+    if status == 400 and busy and busy.search(message):
+        return Outcome.REFUSED, "at_limit"
     if status in (409, 412) or (status == 400 and words and words.search(message)):
         outcome, kind = _BY_CONFLICT[operation.conflict]
     else:
