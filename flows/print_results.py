@@ -93,6 +93,38 @@ def print_update(document: dict[str, Any]) -> None:
         print(f"To take it back: {document['undo']}")
 
 
+def print_starts(document: dict[str, Any]) -> None:
+    """Prints how many starts a batch has and how they ended, and how to go on."""
+    for item in document.get("findings", [])[:20]:
+        print(_finding_of(item))
+    good, total = document["started"] + document["already_started"], document["total"]
+    if document["status"] == "planned":
+        print(f"{document['workflow_id']}: {total} rows fit; nothing was sent")
+        return
+    if document["status"] == "invalid":
+        print(f"{document['workflow_id']}: {total} rows fit, {document['faulty']} do not; nothing was sent")
+        print("Mend them, or start the others with --skip-faulty")
+        return
+    before = f", {document['already_started']} of them before" if document["already_started"] else ""
+    print(f"{document['workflow_id']}: {good} of {total} started{before} in {document['duration_ms'] / 1000:.1f} s")
+    for name, said in (("failed", "not started"), ("unknown", "not known"), ("faulty", "left out: do not fit")):
+        if document[name]:
+            print(f"  {document[name]} {said}")
+    for kind, count in document["kinds"].items():
+        print(f"    {kind}: {count}")
+    if document["error"]:
+        print(f"The run ended early: {document['error']}")
+    print(f"  each row: {_shown_path(document['results'])}")
+    if good < total:
+        print(f"To go on: give the same command again (run key {document['run_key']})")
+
+
+def print_waiting(facts: dict[str, Any]) -> None:
+    """Prints what a batch waits for."""
+    for sentence in facts["sentences"]:
+        print(sentence)
+
+
 def _print_decision(document: dict[str, Any]) -> None:
     if document["status"] == "declined" and document["decision"]:
         who, why = document["decision"]["by"] or "nobody", document["decision"]["comment"]

@@ -24,7 +24,15 @@ from cordboard.findings import errors_in
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
 from cordboard.ivr.topology import check_flow
-from flows.print_results import print_drift, print_registration, print_simulation, print_table, print_update
+from flows.print_results import (
+    print_drift,
+    print_registration,
+    print_simulation,
+    print_starts,
+    print_table,
+    print_update,
+    print_waiting,
+)
 
 if TYPE_CHECKING:
     from blocks.webhook import WebhookEndpoint
@@ -139,6 +147,36 @@ def update_ivr(args: argparse.Namespace) -> int:
     )
     document = _document_of(asyncio.run(_run(flow, asked, args.credentials, args.webhook, vendor="genesys")))
     _show(document, print_update, as_json=args.json)
+    return exit_code(document)
+
+
+def trigger_workflows(args: argparse.Namespace) -> int:
+    """Starts instances and prints how many, or what a batch waits for."""
+    from cordboard.starting.document import exit_code  # noqa: PLC0415
+    from cordboard.triggers.reading import load_trigger  # noqa: PLC0415
+
+    load_trigger(Path(args.file))
+    from flows.trigger_workflows import TriggerWorkflows  # noqa: PLC0415
+    from flows.trigger_workflows import explain_workflows as explain  # noqa: PLC0415
+    from flows.trigger_workflows import trigger_workflows as flow  # noqa: PLC0415
+
+    asked = _asked(
+        TriggerWorkflows,
+        trigger=args.file,
+        rows=args.rows,
+        run_key=args.run_key,
+        max_concurrent=args.max_concurrent,
+        rate=args.rate,
+        skip_faulty=args.skip_faulty,
+        dry_run=args.dry_run,
+        patience_minutes=args.patience,
+    )
+    if args.explain:
+        facts = asyncio.run(explain(asked))
+        _show(facts, print_waiting, as_json=args.json)
+        return 0
+    document = _document_of(asyncio.run(_run(flow, asked, args.credentials, needs_login=not args.dry_run)))
+    _show(document, print_starts, as_json=args.json)
     return exit_code(document)
 
 

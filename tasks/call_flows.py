@@ -29,7 +29,7 @@ from cordboard.registration.plan import (
 )
 from cordboard.registration.restore import keep_replaced
 from cordboard.sending import Order, Sent, send_once
-from cordboard.vendors.cxone import traceparent
+from cordboard.vendors.trace_context import traceparent
 from tasks.data_actions import PROCESS_TROUBLE
 from tasks.registration_run import RegistrationRun
 

@@ -19,7 +19,8 @@ from cordboard.errors import LedgerUnavailable
 from cordboard.jsontext import dump_json
 from cordboard.records.effects import Effect, EffectState, Entry, Message
 from cordboard.sending import Order, Sent, patiently, send_once
-from cordboard.vendors.cxone import execute_data_action, traceparent
+from cordboard.vendors.cxone import execute_data_action
+from cordboard.vendors.trace_context import traceparent
 from cordboard.vendors.webhook import ChainStatus, chain_status_message
 from tasks.connections import Connections
 from tasks.earlier_runs import EarlierRuns

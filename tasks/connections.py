@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blocks.cxone import CXoneCredentials
 from blocks.genesys import GenesysCloudCredentials
@@ -54,6 +54,7 @@ async def connected(  # noqa: PLR0913  told by name
     credentials: CXoneCredentials | GenesysCloudCredentials | None,
     webhook: WebhookEndpoint | None,
     redactor: Redactor,
+    calls_per_second: float | None = None,
 ) -> AsyncIterator[Connections]:
     """Opens everything for a run, and closes it; call it when everything that can be checked offline has been.
 
@@ -64,9 +65,12 @@ async def connected(  # noqa: PLR0913  told by name
         credentials: the tenant; None takes a CXone tenant from the environment.
         webhook: the receiver; None takes it from the environment.
         redactor: learns the secrets.
+        calls_per_second: in place of the setting.
     """
     quiet_http_logs()
     settings = Settings.from_env(os.environ)
+    if calls_per_second is not None:
+        settings = replace(settings, calls_per_second=calls_per_second)
     endpoint = endpoint_from_env(settings, webhook)
     login = credentials or CXoneCredentials.from_env(os.environ)
     client, tenant = login.get_client(settings, redactor, api), settings.tenant or login.tenant(api)

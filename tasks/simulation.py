@@ -31,9 +31,10 @@ from cordboard.jsontext import dump_json
 from cordboard.redaction import Redactor
 from cordboard.registration.plan import hash_of
 from cordboard.sending import evidence
-from cordboard.vendors.cxone import read_flow, traceparent
+from cordboard.vendors.cxone import read_flow
 from cordboard.vendors.cxone_debug import debug_flow, why_forbidden
 from cordboard.vendors.session import VendorSession
+from cordboard.vendors.trace_context import traceparent
 from cordboard.vendors.wire import Outcome, Verdict
 
 SLICE = 1000

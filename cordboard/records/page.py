@@ -238,7 +238,7 @@ _SETTLE = (
 )
 _ITS_SLOT = slots.c.effect_key == bindparam("its_key")
 _FREE_SLOT = delete(slots).where(_ITS_SLOT)
-_HOLD_SLOT = update(slots).where(_ITS_SLOT).values(lease_until=bindparam("until"))
+_HOLD_SLOT = update(slots).where(_ITS_SLOT).values(lease_until=bindparam("until"), run_key="")
 _END_SLOT = (
     update(slots)
     .where(_ITS_SLOT)

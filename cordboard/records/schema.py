@@ -168,9 +168,9 @@ slots = Table(
     Column("effect_key", String(64), primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("workflow_id", Text, nullable=False),
-    Column("run_key", Text, nullable=False),
+    Column("run_key", Text, nullable=False),  # empty where no run keeps it open any more
     Column("ended_tick", BigInteger),  # of the pool, when the call had ended; None while it is open
-    Column("lease_until", Float(53), nullable=False),  # an open one of a dead holder counts as ended then
+    Column("lease_until", Float(53), nullable=False),  # then an open one of no live run counts as ended
     Index("slots_by_pool", "tenant", "workflow_id"),
 )
 
@@ -181,11 +181,25 @@ waiters = Table(
     Column("tenant", Text, primary_key=True),
     Column("workflow_id", Text, primary_key=True),
     Column("batch", Text, primary_key=True),
+    Column("holder", Text, primary_key=True),  # one of the processes that work on it
     Column("priority", Integer, nullable=False),
     Column("served", BigInteger, nullable=False),
     Column("seen_at", Float(53), nullable=False),
     Column("wants", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+#: Writers of one live call flow, in the order in which they came; the first whose lease has not ended has its turn.
+turns = Table(
+    "turns",
+    metadata,
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("flow_id", Text, nullable=False),
+    Column("run_key", Text, nullable=False),
+    Column("lease_until", Float(53), nullable=False),
+    Index("turns_by_flow", "tenant", "flow_id", "place"),
+    sqlite_autoincrement=True,  # else the place of one who left is given to another
 )
 
 _SINCE_2 = ("audit_by_run", "audit_by_subject")

@@ -26,6 +26,7 @@ class RunJournal:
         """Puts the intent on record."""
         starting = () if self.attempts else self._order.starting
         self.doubt, self.out = self.doubt or self.out, False
+        self._order.leaving()
         await self._run.intend(self._order.effect, attempt, messages=starting, in_doubt=self.doubt)
         self.attempts, self.open = attempt, True
 

@@ -73,6 +73,7 @@ class Order:
         look_up: how to find out what became of it; None where the vendor cannot be asked.
         key_seconds: for how long after the first send the vendor surely remembers an idempotency key.
         aftermath: what its end means for a workflow that it was to start.
+        leaving: called before each send, when only a full stop of the process keeps it from leaving.
     """
 
     effect: Effect
@@ -87,6 +88,7 @@ class Order:
     look_up: LookUp | None = None
     key_seconds: float = float("inf")
     aftermath: Callable[[Sent], Aftermath | None] = lambda _: None
+    leaving: Callable[[], None] = lambda: None
 
     @property
     def is_in_doubt(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cordboard.errors import InvalidDocument
 from cordboard.findings import Finding
 from cordboard.triggers.faulty import writing_faulty
 from cordboard.triggers.making import starts
-from cordboard.triggers.model import Faulty, Trigger
+from cordboard.triggers.model import Faulty, Start, Trigger
 from cordboard.triggers.rows import open_rows
 from cordboard.triggers.templates import is_batch, unknown_columns
 
@@ -33,7 +34,14 @@ class Tally:
     is_whole: bool = True
 
 
-def check_batch(trigger: Trigger, rows: Path, *, faulty: Path | None = None, most: int = 20) -> Tally:
+def check_batch(
+    trigger: Trigger,
+    rows: Path,
+    *,
+    faulty: Path | None = None,
+    most: int = 20,
+    keep: Callable[[Start], None] = lambda _: None,
+) -> Tally:
     """Makes every start of a batch, and sends none.
 
     Args:
@@ -41,6 +49,7 @@ def check_batch(trigger: Trigger, rows: Path, *, faulty: Path | None = None, mos
         rows: the CSV or JSONL file.
         faulty: where to write the rows that do not fit; None for nowhere.
         most: how many faults are kept; all of them are counted.
+        keep: takes the starts that fit.
 
     Raises:
         InvalidDocument: the trigger is for no batch, or for none with these columns, or the file cannot be read.
@@ -59,6 +68,8 @@ def check_batch(trigger: Trigger, rows: Path, *, faulty: Path | None = None, mos
                     if isinstance(made, Faulty):
                         file.add(made)
                         _count(tally, made, most)
+                    else:
+                        keep(made)
         except InvalidDocument as error:
             tally.shown, tally.is_whole = (*error.findings, *tally.shown), False
         return tally

@@ -29,6 +29,10 @@ class Trigger:
         context: what the workflow works with, by name.
         metadata: what stands beside it, for people and look-ups; each text may be a template.
         key: template of the logical id of a start; None where it is made from the content.
+        safety: `neither`, `lookup` or `keyed`: what can be done after a lost reply.
+        settle_seconds: how long after a lost reply the vendor may still start the instance.
+        timeout_seconds: how long one call may take.
+        max_running: instances that may run at once; None for no limit that we know of.
         document: where it stands.
     """
 
@@ -37,6 +41,10 @@ class Trigger:
     context: Mapping[str, Variable] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     key: str | None = None
+    safety: str = "neither"
+    settle_seconds: float = 30.0
+    timeout_seconds: float = 30.0
+    max_running: int | None = None
     document: Document = field(default_factory=lambda: Document("", None, {}))
 
 

@@ -16,7 +16,7 @@ from cordboard.findings import Finding
 from cordboard.outline import join_path
 from cordboard.triggers.making import key_of, metadata_unfit, priority_of
 from cordboard.triggers.model import Trigger, Variable
-from cordboard.triggers.shape import MAX_FINDINGS, TriggerShape, shape_faults
+from cordboard.triggers.shape import MAX_FINDINGS, RESERVED, TriggerShape, shape_faults
 from cordboard.triggers.templates import is_templated, key_faults, template_faults
 from cordboard.triggers.values import TABLE, Unfit, too_large, typed
 
@@ -57,7 +57,18 @@ def _read(value: Any) -> tuple[TriggerShape | None, list[Finding]]:
 
 def _trigger(shape: TriggerShape, document: Document) -> Trigger:
     context = {name: Variable(each.value, each.data_type) for name, each in shape.context.items()}
-    return Trigger(shape.workflow_id, shape.priority, context, shape.metadata, shape.key, document)
+    return Trigger(
+        shape.workflow_id,
+        shape.priority,
+        context,
+        shape.metadata,
+        shape.key,
+        shape.safety,
+        shape.settle_seconds,
+        shape.timeout_seconds,
+        shape.max_running,
+        document,
+    )
 
 
 def _own_faults(value: Mapping[str, Any]) -> Iterator[Finding]:
@@ -75,6 +86,8 @@ def _own_faults(value: Mapping[str, Any]) -> Iterator[Finding]:
     }
     for name, unfit in too_large(constants):
         yield _finding(unfit, join_path("context", name) if name else "context")
+    if RESERVED in _object(value.get("metadata")):
+        yield Finding("trigger/reserved", "is where our own reference stands", join_path("metadata", RESERVED))
     for name, text in _object(value.get("metadata")).items():
         if isinstance(text, str):
             yield from _faults(join_path("metadata", name), text, metadata_unfit)

@@ -12,9 +12,14 @@ from cordboard.findings import Finding, did_you_mean, near
 from cordboard.outline import join_path
 from cordboard.triggers.values import DataType
 
+Safety = Literal["neither", "lookup", "keyed"]
+"""What the vendor lets us find out or do after a lost reply."""
+
 MAX_METADATA = 50
 MAX_METADATA_TEXT = 256
 HIGHEST, LOWEST = 1, 10
+RESERVED = "cordboardReference"
+"""The name under which our reference stands in the metadata of every instance that we start."""
 MAX_FINDINGS = 200
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -47,6 +52,18 @@ class TriggerShape(_Part):
     key: str | None = Field(
         default=None, description="Template of what identifies a start, such as `{{ row.id }}`; else its content does."
     )
+    safety: Safety = Field(
+        default="neither",
+        description="After a lost reply: `neither` lists the start as unknown, `lookup` asks the vendor for our "
+        "reference in `metadata`, `keyed` sends it again under the same idempotency key.",
+    )
+    settle_seconds: float = Field(
+        default=30.0, ge=0, le=3600, description="How long after a lost reply the vendor may still start the instance."
+    )
+    timeout_seconds: float = Field(default=30.0, gt=0, le=600, description="How long one call may take.")
+    max_running: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="The workflow's limit of instances that run at once."
+    )
 
 
 _MESSAGES: Mapping[str, str] = {
@@ -59,6 +76,11 @@ _MESSAGES: Mapping[str, str] = {
     "literal_error": "must be {expected}",
     "string_too_short": "must not be empty",
     "string_too_long": "may have {max_length} characters at the most",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "too_long": "may have {max_length} entries, and it has {actual_length}",
 }
 

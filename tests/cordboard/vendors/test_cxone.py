@@ -29,12 +29,12 @@ from cordboard.vendors.cxone import (
     flow_endpoints,
     read_flow,
     register_flow,
-    traceparent,
 )
 from cordboard.vendors.cxone_debug import debug_flow, why_forbidden
 from cordboard.vendors.login import CXoneLogin
 from cordboard.vendors.session import Answer, SessionLimits, VendorSession
 from cordboard.vendors.token import TokenSource
+from cordboard.vendors.trace_context import traceparent
 from cordboard.vendors.urls import vendor_url
 from cordboard.vendors.wire import Conflict, Outcome, Reply, Request, Safety, Verdict, decipher
 from tests.thorough import count

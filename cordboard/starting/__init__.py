@@ -1,0 +1,1 @@
+"""Starts instances of a workflow: one, or every row of a batch, each once."""

@@ -1,0 +1,69 @@
+"""What a batch came to, as one JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cordboard.starting.model import Batch, Progress
+from cordboard.starting.results import SHOWN, Results
+from cordboard.starting.spool import Spool
+
+
+def batch_document(batch: Batch, progress: Progress, results: Results, trouble: str = "") -> dict[str, Any]:
+    """The document of a run.
+
+    Args:
+        batch: what was started.
+        progress: of this process: its latencies and its pace.
+        results: how every start stands, also those of other workers.
+        trouble: why the run ended before its end; empty where it did not.
+    """
+    counts = {name: results.counts[name] for name in ("started", "already_started", "failed", "unknown")}
+    total, good = batch.spool.total, counts["started"] + counts["already_started"]
+    tally = batch.spool.tally
+    return {
+        "run_key": batch.run_key,
+        "workflow_id": batch.trigger.workflow_id,
+        "status": "completed" if good == total else "partial" if good else "failed",
+        "total": total,
+        **counts,
+        "faulty": tally.faulty,
+        "kinds": dict(results.kinds.most_common()),
+        "instances": results.instances if total <= SHOWN else str(results.path),
+        "results": str(results.path),
+        "latency": progress.latencies.summary(),
+        "success_rate": round(good / total, 4) if total else 1.0,
+        "starts_per_second": round(progress.per_second, 2),
+        "duration_ms": round(progress.seconds * 1000, 3),
+        "waiting": progress.waiting,
+        "error": trouble or None,
+    }
+
+
+def planned_document(workflow_id: str, run_key: str, spool: Spool) -> dict[str, Any]:
+    """The document of a run that only checks."""
+    tally = spool.tally
+    findings = [finding.as_json() for finding in tally.shown]
+    return {
+        "run_key": run_key,
+        "workflow_id": workflow_id,
+        "status": "invalid" if tally.faulty or not tally.is_whole else "planned",
+        "total": spool.total,
+        "started": 0,
+        "already_started": 0,
+        "failed": 0,
+        "unknown": 0,
+        "faulty": tally.faulty,
+        "findings": findings,
+        "instances": [],
+        "latency": {"count": 0},
+    }
+
+
+def exit_code(document: dict[str, Any]) -> int:
+    """0 all of it was started, 1 something was not, 2 rows do not fit and nothing was sent, 3 the vendor failed."""
+    if document["status"] == "invalid":
+        return 2
+    if document.get("error"):
+        return 3
+    return 0 if document["status"] in {"completed", "planned"} else 1

@@ -1,0 +1,74 @@
+"""Says what a batch waits for, by what its workers put into the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from cordboard.records.capacity import LIVE_SECONDS
+from cordboard.records.changes import HELD
+from cordboard.records.ledger import Ledger
+from cordboard.records.page import iso
+from cordboard.records.schema import pools, runs, slots, waiters
+from cordboard.starting.model import Batch
+
+
+async def explain(batch: Batch, ledger: Ledger) -> dict[str, Any]:
+    """Who works on the batch, how full the workflow is, who else waits, and what for.
+
+    Returns:
+        `sentences` for people, and the same as fields: `workers`, `limit`, `counted`, `counted_at`, `open`, `waiting`.
+
+    Raises:
+        LedgerUnavailable: the ledger cannot be read.
+    """
+    now = ledger.clock()
+    facts = await ledger.read(lambda connection: _facts(connection, batch, now))
+    return {**facts, "sentences": list(_sentences(batch, facts))}
+
+
+def _facts(connection: Connection, batch: Batch, now: float) -> dict[str, Any]:
+    tenant, workflow_id = batch.tenant, batch.trigger.workflow_id
+    pieces = runs.c.run_key.startswith(f"{batch.ledger_key}/", autoescape=True)
+    held = (runs.c.tenant == tenant) & pieces & (runs.c.state == HELD) & (runs.c.lease_until >= now)
+    workers = connection.scalar(select(func.count(runs.c.owner.distinct())).where(held))
+    pool = connection.execute(
+        select(pools).where(pools.c.tenant == tenant, pools.c.workflow_id == workflow_id)
+    ).one_or_none()
+    here = (waiters.c.tenant == tenant) & (waiters.c.workflow_id == workflow_id)
+    rows = connection.execute(select(waiters).where(here, waiters.c.seen_at > now - LIVE_SECONDS, waiters.c.wants > 0))
+    waiting = [
+        {"batch": row.batch, "priority": row.priority, "wants": row.wants, "reason": row.reason}
+        for row in rows.all()
+    ]  # fmt: skip
+    used = select(func.count()).where(slots.c.tenant == tenant, slots.c.workflow_id == workflow_id)
+    return {
+        "workers": workers or 0,
+        "limit": pool.most if pool else None,
+        "counted": pool.counted if pool else None,
+        "counted_at": iso(pool.counted_at) if pool and pool.counted is not None else None,
+        "trouble": pool.trouble if pool else None,
+        "open": connection.scalar(used) or 0,
+        "waiting": waiting,
+    }
+
+
+def _sentences(batch: Batch, facts: dict[str, Any]) -> Any:
+    workers = facts["workers"]
+    yield f"{workers} worker{'' if workers == 1 else 's'} on batch {batch.run_key}" if workers else "nobody works on it"
+    if facts["limit"] is None:
+        yield f"no limit of {batch.trigger.workflow_id} is known to the ledger"
+    elif facts["counted"] is None:
+        yield "the vendor's running instances were not counted yet"
+    else:
+        up_to = facts["counted"] + facts["open"]
+        yield (
+            f"{facts['counted']} instances ran when the vendor was asked at {facts['counted_at']}, "
+            f"and {facts['open']} starts came since: up to {up_to} of {facts['limit']}"
+        )
+    if facts["trouble"]:
+        yield f"the last count failed: {facts['trouble']}"
+    for each in facts["waiting"]:
+        whose = "this batch" if each["batch"] == batch.run_key else f"batch {each['batch']}"
+        yield f"{whose} (priority {each['priority']}) waits with {each['wants']} starts for {each['reason']}"

@@ -1,0 +1,101 @@
+"""A batch of starts, and how it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cordboard.records.histogram import Histogram
+from cordboard.starting.spool import Spool
+from cordboard.triggers.model import Trigger
+
+PATIENCE_SECONDS = 600.0
+#: Failures that say that the vendor has no room or is not there just now: the start waits and is tried again.
+NOT_YET = frozenset({"at_limit", "rate_limited", "breaker_open", "not_sent", "deadline"})
+#: Failures that every other start would meet as well.
+FOR_ALL = frozenset({"credentials", "unauthorized", "forbidden", "not_found", "redirected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be started.
+
+    Attributes:
+        trigger: how.
+        spool: what, checked.
+        tenant: whose workflow it is.
+        run_key: what makes it this batch and no other.
+        limit: instances that may run at once, over all workers; None for no limit.
+    """
+
+    trigger: Trigger
+    spool: Spool
+    tenant: str
+    run_key: str
+    limit: int | None = None
+
+    @property
+    def ledger_key(self) -> str:
+        """What its runs begin with in the ledger; each piece and each worker has one of its own below it."""
+        return f"starts/{self.run_key}"
+
+    def logical_id(self, key: str) -> str:
+        """What makes a start this start and no other.
+
+        A key that somebody chose means the same in every batch of the workflow; content alone only within its batch.
+        """
+        scope = [self.trigger.workflow_id] if self.trigger.key is not None else [self.trigger.workflow_id, self.run_key]
+        return "/".join([*scope, key])
+
+
+@dataclass(slots=True)
+class Progress:
+    """How a batch goes in this process.
+
+    Attributes:
+        total: starts of the batch.
+        clock: monotonic seconds.
+        began: by that clock.
+        started, already, failed, unknown: starts that ended so.
+        kinds: of failures and unknown ends.
+        latencies: of calls.
+        last_accepted: when the vendor last took a start.
+        waiting: what starts wait for, as far as one knows.
+    """
+
+    total: int
+    clock: Callable[[], float]
+    began: float = 0.0
+    started: int = 0
+    already: int = 0
+    failed: int = 0
+    unknown: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    latencies: Histogram = field(default_factory=Histogram)
+    last_accepted: float = 0.0
+    waiting: str = ""
+
+    def __post_init__(self) -> None:
+        self.began = self.last_accepted = self.clock()
+
+    @property
+    def ended(self) -> int:
+        """Starts that need nothing more from this run."""
+        return self.started + self.already + self.failed + self.unknown
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return self.clock() - self.began
+
+    @property
+    def per_second(self) -> float:
+        """Starts that the vendor took, a second."""
+        return self.started / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace so far; None where there is none yet."""
+        done = self.ended - self.already
+        return (self.total - self.ended) / (done / self.seconds) if done and self.seconds > 0 else None

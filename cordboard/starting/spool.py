@@ -1,0 +1,170 @@
+"""A checked batch on disk: what is sent is what was checked, whatever becomes of the file meanwhile.
+
+One file a priority, one line a start. Pieces of a thousand lines are what workers take; every worker makes the same
+pieces of the same batch, so that they need nothing but the ledger to share it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cordboard.jsontext import digest, dump_json
+from cordboard.triggers.checking import Tally, check_batch
+from cordboard.triggers.making import make
+from cordboard.triggers.model import Start, Trigger
+
+PIECE = 1000  # starts
+KEPT_SECONDS = 7 * 24 * 3600.0  # rows are people's data: what no run has touched for a week goes
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some starts of one priority, in the order of the file.
+
+    Attributes:
+        name: unique in its batch.
+        path: the file in which they stand.
+        offset: of the first, bytes.
+        count: how many they are.
+        priority: 1 (highest) to 10.
+    """
+
+    name: str
+    path: Path
+    offset: int
+    count: int
+    priority: int
+
+    def read(self) -> Iterator[Start]:
+        """The starts."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for _ in range(self.count):
+                line, key, body = json.loads(file.readline())
+                yield Start(line, key, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A batch that was checked.
+
+    Attributes:
+        digest: SHA-256 of all its starts, in hex.
+        pieces: the most urgent first.
+        tally: what was found when it was checked.
+    """
+
+    digest: str
+    pieces: tuple[Piece, ...]
+    tally: Tally
+
+    @property
+    def total(self) -> int:
+        """How many starts it has."""
+        return sum(piece.count for piece in self.pieces)
+
+    def starts(self) -> Iterator[Start]:
+        """Every start, the most urgent first; one at a time is in memory."""
+        for piece in self.pieces:
+            yield from piece.read()
+
+
+@dataclass(slots=True)
+class _File:
+    """The file of one priority while it is written."""
+
+    stream: BinaryIO
+    hash: Any = field(default_factory=sha256)
+    count: int = 0
+    size: int = 0
+    offsets: list[int] = field(default_factory=list)
+
+    def add(self, start: Start) -> None:
+        line = dump_json([start.line, start.key, start.body]).encode() + b"\n"
+        if self.count % PIECE == 0:
+            self.offsets.append(self.size)
+        self.stream.write(line)
+        self.hash.update(line)
+        self.count, self.size = self.count + 1, self.size + len(line)
+
+
+def spool_batch(
+    trigger: Trigger,
+    rows: Path | None,
+    home: Path,
+    *,
+    faulty: Path | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Spool:
+    """Checks a batch, or a single start, and keeps what is to be sent.
+
+    Args:
+        trigger: says how to start the workflow.
+        rows: the CSV or JSONL file; None where the trigger is no batch.
+        home: folder under which it is kept; the same batch has the same place.
+        faulty: where to write the rows that do not fit; None for nowhere.
+        clock: seconds since the epoch.
+
+    Raises:
+        InvalidDocument: the trigger is for no such batch, or the file cannot be read.
+        BadCall: the file is neither CSV nor JSONL, or the faulty rows cannot be written.
+    """
+    folder = home / "batches"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _prune(folder, clock())
+    draft = Path(tempfile.mkdtemp(dir=folder, prefix=".draft-"))
+    try:
+        return _written(trigger, rows, folder, draft, faulty)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _written(trigger: Trigger, rows: Path | None, folder: Path, draft: Path, faulty: Path | None) -> Spool:
+    files: dict[int, _File] = {}
+    with ExitStack() as stack:
+
+        def keep(start: Start) -> None:
+            priority = int(start.body["priority"])
+            if priority not in files:
+                files[priority] = _File(stack.enter_context((draft / f"{priority:02}.jsonl").open("wb")))
+            files[priority].add(start)
+
+        if rows is None:
+            key, body, _ = make(trigger, {})  # reading the trigger has checked it
+            keep(Start(1, key, body))
+            tally = Tally(total=1)
+        else:
+            tally = check_batch(trigger, rows, faulty=faulty, keep=keep)
+    whole = digest([[priority, files[priority].hash.hexdigest()] for priority in sorted(files)])
+    place = folder / whole[:32]
+    with contextlib.suppress(OSError):  # another worker was first, with the very same bytes
+        draft.rename(place)
+    with contextlib.suppress(OSError):
+        os.utime(place)
+    return Spool(whole, tuple(_pieces(files, place)), tally)
+
+
+def _prune(folder: Path, now: float) -> None:
+    for each in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if now - each.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(each)
+
+
+def _pieces(files: dict[int, _File], place: Path) -> Iterator[Piece]:
+    for priority in sorted(files):
+        file, path = files[priority], place / f"{priority:02}.jsonl"
+        for number, offset in enumerate(file.offsets):
+            count = min(PIECE, file.count - number * PIECE)
+            yield Piece(f"{priority:02}-{number:06}", path, offset, count, priority)
