@@ -1,15 +1,19 @@
-"""A data-action endpoint that costs next to nothing: raw asyncio, one fixed reply after a fixed delay.
+"""A vendor that costs next to nothing: raw asyncio, one reply after a fixed delay.
 
-`python -m bench.vendor PORT`; the delay is in the path: `/50/api/v2/dataactions/executions` answers after 50 ms.
+`python -m bench.vendor PORT`; the delay is in the path: `/50/api/v2/dataactions/executions` answers after 50 ms, and
+`/50/api/v2/workflows/instances` starts an instance with an id of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import count
 
 TOKEN = b'{"access_token":"bench","token_type":"Bearer","expires_in":3600}'
 DONE = b'{"id":"exec_1","status":"completed","output":{"ok":true,"n":1}}'
+STARTED = b'{"id":"inst_%d","workflowId":"wf_bench","status":"running"}'
+_numbers = count(1)
 
 
 def reply(body: bytes) -> bytes:
@@ -39,10 +43,11 @@ class Connection(asyncio.Protocol):
             self.transport.write(reply(TOKEN))  # type: ignore[attr-defined]
             return
         delay = int(path.split(b"/")[1]) / 1000
+        done = reply(STARTED % next(_numbers) if path.endswith(b"/instances") else DONE)
         if delay:
-            asyncio.get_running_loop().call_later(delay, self.transport.write, reply(DONE))  # type: ignore[attr-defined]
+            asyncio.get_running_loop().call_later(delay, self.transport.write, done)  # type: ignore[attr-defined]
         else:
-            self.transport.write(reply(DONE))  # type: ignore[attr-defined]
+            self.transport.write(done)  # type: ignore[attr-defined]
 
 
 async def serve(port: int) -> None:

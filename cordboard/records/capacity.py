@@ -86,6 +86,7 @@ def take(connection: Connection, now: float, asking: Asking) -> Taken:
     granted = asking.wanted[: _share(live, asking, max(free, 0))]
     _insert_slots(connection, now, asking, granted)
     rest = len(asking.wanted) - len(granted)
+    occupied = None if occupied is None else occupied + len(granted)
     reason = _reason(asking, pool, live, occupied, stale=stale) if rest else ""
     _note_waiter(connection, now, asking, live, len(granted), rest, reason)
     ticket = None
@@ -95,7 +96,7 @@ def take(connection: Connection, now: float, asking: Asking) -> Taken:
         connection.execute(
             update(pools).where(_pool(asking)).values(tick=ticket, counting_until=now + COUNTING_SECONDS)
         )
-    return Taken(len(granted), ticket, None if occupied is None else occupied + len(granted), reason)
+    return Taken(len(granted), ticket, occupied, reason)
 
 
 def counted(connection: Connection, now: float, asking: Asking, ticket: int, number: int) -> int:

@@ -45,7 +45,7 @@ async def ask(run: RunHandle, session: VendorSession, order: Order, look_up: Loo
     """
     if (wait := at - look_up.clock()) > 0:
         await look_up.sleep(wait)
-    answer = await session.call(look_up.request, timeout_seconds=order.timeout_seconds)
+    answer = await session.call(look_up.request(), timeout_seconds=order.timeout_seconds)
     verdict = answer.verdict
     if verdict.outcome is not Outcome.ACCEPTED:
         return await conclude_unknown(

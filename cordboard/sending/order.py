@@ -41,7 +41,7 @@ class LookUp:
     """How the vendor is asked whether an effect exists, by our reference.
 
     Attributes:
-        request: a read.
+        request: makes the request of a read.
         result: from its value, the effect's result, or None where the effect is not there.
         settle_seconds: how long after a call ended the vendor may still bring its effect about, or may not find it
             yet. An answer "not there" proves nothing before; how long it is, is an assumption about the vendor.
@@ -49,7 +49,7 @@ class LookUp:
         sleep: waits that many seconds.
     """
 
-    request: Request
+    request: Callable[[], Request]
     result: Callable[[Any], Any | None]
     settle_seconds: float
     clock: Callable[[], float] = time.time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from cordboard.jsontext import digest
@@ -62,8 +63,7 @@ def _look_up(batch: Batch, effect: Effect, trace: str) -> LookUp | None:
     trigger = batch.trigger
     if trigger.safety == "neither":
         return None
-    request = find_instances(trigger.workflow_id, effect.key, trace)
-    return LookUp(request, _first, trigger.settle_seconds)
+    return LookUp(partial(find_instances, trigger.workflow_id, effect.key, trace), _first, trigger.settle_seconds)
 
 
 def _first(found: tuple[Instance, ...]) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cordboard.errors import CordboardError, LedgerUnavailable, RunBusy, SameIdOtherBody, VendorFailed
 from cordboard.records.changes import HELD
-from cordboard.records.effects import EffectState, Entry
+from cordboard.records.effects import Effect, EffectState, Entry
 from cordboard.records.ledger import Ledger
 from cordboard.records.owner import Owner
 from cordboard.records.run import RunHandle
@@ -92,7 +92,7 @@ async def start_piece(run: StartRun, piece: Piece) -> int | None:
             if entry and entry.state is EffectState.DONE and entry.body_hash == effect.body_hash:
                 run.progress.already += 1
             else:
-                jobs.append(_Job(run, handle, start, entry))
+                jobs.append(_Job(run, handle, start, effect, entry))
         await _all(run, jobs)
     return sum(job.state is not EffectState.DONE for job in jobs)
 
@@ -123,13 +123,13 @@ class _Job:
     run: StartRun
     handle: RunHandle
     start: Start
+    effect: Effect
     known: Entry | None
     flying: bool = False
     state: EffectState | None = None
 
     async def bring_about(self) -> None:
-        run, progress = self.run, self.run.progress
-        effect = effect_of(run.batch, self.start)
+        run, progress, effect = self.run, self.run.progress, self.effect
         order = order_of(run.batch, self.start, effect, run.trace_id, self.known, self._leaving)
         tries = 0
         while True:
