@@ -12,6 +12,7 @@ from cordboard.records.owner import Owner
 from cordboard.records.page import InstanceId, Page, Row, RunId, iso
 
 HELD, RELEASED = "held", "released"
+WITHOUT_EFFECT = frozenset({EffectState.READY, EffectState.FAILED})  # may be mended and sent with another body
 RUNNING = "running"  # an instance that has not ended as far as we know
 LEASE_SECONDS = 30.0
 
@@ -167,13 +168,13 @@ class Step:
 
         Raises:
             StaleOwner: a newer owner has the run.
-            SameIdOtherBody: the id was recorded with another body.
+            SameIdOtherBody: the id was sent with another body, and that may have taken effect.
             WrongState: the effect may not go from where it stands to where it is wanted.
         """
         self.fence.check(page, f"{self.kind} of {self.effect.subject}")
         row = page.effects.get(self.effect.key)
         before = EffectState(row["state"]) if row else EffectState.READY
-        if row and row["body_hash"] != self.effect.body_hash:
+        if row and row["body_hash"] != self.effect.body_hash and before not in WITHOUT_EFFECT:
             raise SameIdOtherBody(self.effect.logical_id, row["body_hash"], self.effect.body_hash)
         if not may_move(before, self.to, self.effect.safety):
             raise WrongState(

@@ -22,7 +22,8 @@ import contextlib
 from dataclasses import replace
 from datetime import datetime
 
-from cordboard.errors import CordboardError, LedgerUnavailable, WrongState
+from cordboard.errors import CordboardError, LedgerUnavailable, SameIdOtherBody, WrongState
+from cordboard.records.changes import WITHOUT_EFFECT
 from cordboard.records.effects import EffectState, Entry, may_move
 from cordboard.records.run import RunHandle
 from cordboard.sending.asking import ask, settled_at
@@ -58,6 +59,8 @@ async def send_once(run: RunHandle, session: VendorSession, order: Order, unsett
         order = await _never_left(run, order)
         del unsettled[order.effect.logical_id]
     known = order.known
+    if known is not None and known.state not in WITHOUT_EFFECT and known.body_hash != order.effect.body_hash:
+        raise SameIdOtherBody(order.effect.logical_id, known.body_hash, order.effect.body_hash)
     if known is not None and known.state is EffectState.DONE:
         return Sent(EffectState.DONE, known.result, reused=True)
     if order.look_up is None:

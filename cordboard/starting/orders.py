@@ -45,7 +45,8 @@ def order_of(  # noqa: PLR0913, PLR0917  all that a start is made of
     trigger, safety = batch.trigger, Safety(batch.trigger.safety)
     trace = traceparent(trace_id, effect.key)
     body = {**start.body, "metadata": {**start.body["metadata"], REFERENCE: effect.key}}
-    key = effect.key if safety is Safety.KEYED else ""
+    # The vendor may remember a refusal under a key as well: a row that was mended goes under another one.
+    key = digest([effect.key, effect.body_hash]) if safety is Safety.KEYED else ""
     return Order(
         effect,
         start_instance(body, safety=safety, idempotency_key=key, traceparent=trace),
