@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from cordboard.settings import Settings
 from cordboard.starting.document import batch_document, planned_document
 from cordboard.starting.explaining import explain
 from cordboard.starting.model import Batch, Progress
-from cordboard.starting.pieces import StartRun, is_in_other_hands
+from cordboard.starting.pieces import StartRun
 from cordboard.starting.places import Places
 from cordboard.starting.results import write_results
 from cordboard.starting.source import rows_file
 from cordboard.starting.spool import Piece, Spool, spool_batch
+from cordboard.starting.working import start_all
 from cordboard.triggers.model import Trigger
 from cordboard.triggers.reading import load_trigger
 from tasks.batch_pages import publish_batch, shown_progress
@@ -38,9 +39,6 @@ from tasks.connections import Connections, connected
 from tasks.documents import file_name, keep_document
 from tasks.process import beside_the_point, cancelled_by_sigterm, settled_heap
 from tasks.starts import check_rows, start_instances
-
-WIDTH = 3  # pieces at a time: where one runs out, the next fills the connections
-LOOK_SECONDS = 0.5  # between two looks at pieces that other workers hold
 
 
 class TriggerWorkflows(BaseModel):
@@ -191,7 +189,7 @@ async def _conduct(
         run = await _opened(stack, start, batch, progress, connections, worker)
         try:
             with settled_heap():
-                await _start_all(run)
+                await start_all(run, partial(_start_piece, run))
         except CordboardError as error:
             trouble = str(error)
         results_path = settings.home / "runs" / "workflow starts" / f"{file_name(batch.run_key)}.csv"
@@ -230,34 +228,13 @@ async def _opened(  # noqa: PLR0913, PLR0917
     return StartRun(batch, session, ledger, connections.trace_id, progress, places, patience)
 
 
-async def _start_all(run: StartRun) -> None:
-    """Takes every piece, the most urgent first; those that other workers hold are looked at again when they let go.
-
-    Raises:
-        CordboardError: nothing more is sent.
-    """
-    pieces = deque(run.batch.spool.pieces)
-
-    async def work() -> None:
-        while pieces:
-            piece = pieces.popleft()
-            state = await _state(start_instances, _label(run, piece), quote(piece), quote(run))
-            if state.name == "Elsewhere":
-                while await is_in_other_hands(run, piece):
-                    if pieces:
-                        break
-                    await asyncio.sleep(LOOK_SECONDS)
-                pieces.append(piece)
-            elif state.is_failed() and state.name != "Partial":
-                error = await state.aresult(raise_on_failure=False)
-                raise error if isinstance(error, BaseException) else RuntimeError(str(state.message))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WIDTH):
-                group.create_task(work())
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+async def _start_piece(run: StartRun, piece: Piece) -> int | None:
+    """Starts a piece as a task of its own; what every start would meet ends the flow too."""
+    state = await _state(start_instances, _label(run, piece), quote(piece), quote(run))
+    if state.is_failed() and state.name != "Partial":
+        error = await state.aresult(raise_on_failure=False)
+        raise error if isinstance(error, BaseException) else RuntimeError(str(state.message))
+    return None if state.name == "Elsewhere" else 0
 
 
 async def _state(task: Any, *given: Any) -> State[Any]:
