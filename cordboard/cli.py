@@ -110,9 +110,10 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     schema.add_argument("kind", choices=KINDS)
     audits = verbs.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="ACTION")
     verify = _verb(audits, "verify", _audit_verify, "prove that no audit record was changed or removed")
+    vouch = _verb(audits, "checkpoint", _audit_checkpoint, "sign that the audit log is as it is now")
     show = _verb(audits, "show", _audit_show, "list the audit records of one run")
     show.add_argument("run_key", metavar="RUN_KEY")
-    for audit in (verify, show):
+    for audit in (verify, vouch, show):
         audit.add_argument("--ledger", default="", metavar="URL", help="default: what the environment names")
         audit.add_argument("--json", action="store_true", help="print one JSON document")
     sandbox = _verb(verbs, "sandbox", _sandbox, "serve a vendor on this machine")
@@ -268,14 +269,21 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _audit_verify(options: argparse.Namespace) -> int:
-    code: int = _module("records").audit_verify(options.ledger or _settings().ledger, options.json)
+    settings, part = _settings(), _module("records")
+    code: int = part.audit_verify(options.ledger or settings.ledger, options.json, part.CheckpointFile.of(settings))
     return code
 
 
+def _audit_checkpoint(options: argparse.Namespace) -> int:
+    settings, part = _settings(), _module("records")
+    keep = part.CheckpointFile(settings.checkpoints, part.keys_of(settings.checkpoint_key))
+    return int(part.audit_checkpoint(options.ledger or settings.ledger, keep, options.json))
+
+
 def _audit_show(options: argparse.Namespace) -> int:
-    settings = _settings()
+    settings, part = _settings(), _module("records")
     url = options.ledger or settings.ledger
-    code: int = _module("records").audit_show(url, options.run_key, settings.tenant, options.json)
+    code: int = part.audit_show(url, options.run_key, settings.tenant, options.json)
     return code
 
 

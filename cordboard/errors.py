@@ -13,7 +13,9 @@
         ├── LedgerUnavailable          the ledger cannot be written, so nothing may be sent
         ├── StaleOwner                 a newer owner took this run over; our writes are refused
         ├── SameIdOtherBody            one logical id with two bodies: refused, never a second effect
-        └── WrongState                 the ledger does not let an effect go from where it stands to where it is wanted
+        ├── WrongState                 the ledger does not let an effect go from where it stands to where it is wanted
+        ├── CheckpointsUnavailable     checkpoints of the audit record can be neither read nor written
+        └── ChainDiffers               1   the audit record is not the one that its last checkpoint vouches for
 
 All of them pickle: their arguments are their state.
 """
@@ -140,3 +142,13 @@ class SameIdOtherBody(Theirs):
 
 class WrongState(Theirs):
     """An effect cannot go from the state it is in to the one that is wanted, such as sending what is done."""
+
+
+class CheckpointsUnavailable(Theirs):
+    """The file of the checkpoints cannot be read or written."""
+
+
+class ChainDiffers(Theirs):
+    """The audit record is not the one for which the last checkpoint vouches, so no other one vouches for it."""
+
+    exit_code = 1

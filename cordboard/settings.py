@@ -16,6 +16,9 @@ class Settings:
     Attributes:
         home: folder for everything a run writes.
         ledger_url: SQLAlchemy URL of the ledger; empty means SQLite inside `home`.
+        checkpoint_key: signs checkpoints of the audit record: 32 random bytes or more in base64; several are split by
+            commas, the first signs. Empty means no checkpoints.
+        checkpoint_dir: folder of the checkpoints, apart from the ledger; empty means inside `home`.
         tenant: whose effects these are, part of every ledger key; empty means host and client id of the credentials.
         retry_attempts: sends of one call at the most, the first included.
         retry_total_seconds: time that one call may spend on its attempts and the waits between them.
@@ -26,10 +29,17 @@ class Settings:
         webhook_url: where status webhooks go; empty means nowhere.
         webhook_secret: signs them, in the Standard Webhooks form `whsec_<base64>`.
         webhook_flush_seconds: how long the end of a run waits for webhooks that are still on their way.
+        completion_secrets: verify completions that vendors sign, `whsec_<base64>`; two, split by a space, while one is
+            being replaced.
+        completion_shared_secrets: what vendors that cannot sign send along; again two at the most.
+        erp_url: where the ERP takes records of completions; empty means that none are made.
+        erp_secret: signs them, in the form `whsec_<base64>`.
     """
 
     home: Path = Path(".cordboard")
     ledger_url: str = field(default="", repr=False)  # may hold a password
+    checkpoint_key: str = field(default="", repr=False)
+    checkpoint_dir: str = ""
     tenant: str = ""
     retry_attempts: int = 4
     retry_total_seconds: float = 60.0
@@ -40,6 +50,10 @@ class Settings:
     webhook_url: str = field(default="", repr=False)  # may hold a token
     webhook_secret: str = field(default="", repr=False)
     webhook_flush_seconds: float = 5.0
+    completion_secrets: str = field(default="", repr=False)
+    completion_shared_secrets: str = field(default="", repr=False)
+    erp_url: str = field(default="", repr=False)  # may hold a token
+    erp_secret: str = field(default="", repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -67,6 +81,11 @@ class Settings:
     def ledger(self) -> str:
         """The ledger's URL, with the default filled in."""
         return self.ledger_url or f"sqlite:///{self.home.absolute() / 'ledger.db'}"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints, with the default filled in."""
+        return Path(self.checkpoint_dir) if self.checkpoint_dir else self.home.absolute() / "checkpoints"
 
 
 def _read(kind: type, raw: str) -> object:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from blocks.cxone import CXoneCredentials
 from blocks.genesys import GenesysCloudCredentials
 from blocks.webhook import WebhookEndpoint, endpoint_from_env
+from cordboard.records.checkpointing import Checkpointing
+from cordboard.records.checkpoints import CheckpointFile
 from cordboard.records.ledger import Ledger
 from cordboard.records.relay import Relay
 from cordboard.records.run import RunHandle
@@ -72,10 +74,12 @@ async def connected(  # noqa: PLR0913  told by name
     if calls_per_second is not None:
         settings = replace(settings, calls_per_second=calls_per_second)
     endpoint = endpoint_from_env(settings, webhook)
+    checkpoints = CheckpointFile.of(settings)
     login = credentials or CXoneCredentials.from_env(os.environ)
     client, tenant = login.get_client(settings, redactor, api), settings.tenant or login.tenant(api)
     async with (
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,
+        Checkpointing(ledger, checkpoints),
         await ledger.claim_run(tenant, run_key, kind=kind) as handle,
         client as session,
         _relaying(ledger, endpoint, settings),
