@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qsl
 
 from cordboard.errors import InvalidJson
 from cordboard.jsontext import parse_json
@@ -14,6 +15,9 @@ from cordboard.sandbox.alteration import Alteration
 
 FLOWS = "/api/v2/flows"
 DEBUG = f"{FLOWS}/debug"
+INSTANCES = "/api/v2/workflows/instances"
+ERP_RECORDS = "/erp/records"
+_WHOLE_BODY = (FLOWS, DEBUG, INSTANCES, ERP_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Call:
         headers: header values by lower-case name.
         body: the raw body.
         stores: what a fault makes the vendor store in place of the flow that is sent, if any.
+        query_string: what stands behind the `?` of the URL.
     """
 
     number: int
@@ -35,6 +40,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     stores: Alteration | None = None
+    query_string: str = ""
 
     @property
     def request_id(self) -> str:
@@ -49,6 +55,11 @@ class Call:
         except InvalidJson:
             return None
 
+    @cached_property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the query, in order."""
+        return tuple(parse_qsl(self.query_string, keep_blank_values=True))
+
     @property
     def is_save(self) -> bool:
         """Whether it saves a call flow of Genesys Cloud."""
@@ -62,8 +73,8 @@ class Call:
 
     @property
     def inputs(self) -> Any:
-        """The inputs that the body carries, if any; where a flow is written or simulated, the whole body."""
-        if self.path in (FLOWS, DEBUG) or self.is_save:
+        """The inputs that the body carries; of a flow, a simulation, a start or an ERP record, the whole body."""
+        if self.path in _WHOLE_BODY or self.is_save:
             return self.json
         return self.json.get("inputs") if isinstance(self.json, dict) else None
 

@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to bind (default: a free one)")
     parser.add_argument("--seed", type=int, default=0, help="repeats tokens, ids and drawn faults (default: 0)")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="append what really happened, as JSON lines")
+    parser.add_argument("--callback-url", metavar="URL", help="where to report the ends of workflow instances")
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="write the credentials here once it serves")
 
 
@@ -65,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
         0, after a signal.
 
     Raises:
-        InvalidDocument: the definition or the faults break a rule.
+        InvalidDocument: the definition, the faults or the callback URL break a rule.
         BadCall: a port is taken or out of range, or a file cannot be written.
     """
     definition = load_definition(args.definition) if args.definition else default_definition()
     faults = load_faults(args.faults) if args.faults else Faults()
     try:
-        sandbox = Sandbox(definition, faults, args.seed, truth_file=args.truth)
+        sandbox = Sandbox(definition, faults, args.seed, truth_file=args.truth, callback_url=args.callback_url)
         asyncio.run(_serve(sandbox, args))
     except (OSError, OverflowError) as error:
         raise BadCall(f"cannot start the sandbox: {error}") from error
@@ -95,6 +96,7 @@ def _announce(sandbox: Sandbox, base_url: str, variables: Mapping[str, str]) -> 
     print(f"sandbox {sandbox.definition.name} at {base_url}, until Ctrl-C", file=sys.stderr)
     print(f"data actions: {actions}", file=sys.stderr)
     print(f"call flows: {', '.join(sandbox.flows) or 'none yet'}", file=sys.stderr)
+    print(f"workflows: {', '.join(sandbox.definition.workflows) or 'none'}", file=sys.stderr)
     print("in another terminal:", file=sys.stderr, flush=True)
     print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()), flush=True)
 

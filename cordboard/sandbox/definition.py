@@ -1,4 +1,4 @@
-"""What a sandbox serves: clients, tokens, rate limit, data actions and call flows, as a file of `kind: sandbox`."""
+"""What a sandbox serves: clients, rate limit, data actions, call flows, workflows, as a file of `kind: sandbox`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from cordboard.documents import Document
+from cordboard.sandbox.callback_rules import Callbacks
 from cordboard.sandbox.debug_rules import DebugRules
+from cordboard.sandbox.erp import ErpRules
 from cordboard.sandbox.flow_rules import FlowRules
 from cordboard.sandbox.reading import Part, parse_model, read_model
+from cordboard.sandbox.workflow_rules import Workflow, WorkflowId
 
 DefinitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -23,6 +26,8 @@ SCOPES = (
     "flow:debug",
     "flow:read",
     "flow:write",
+    "workflow:write",
+    "workflow:read",
 )
 
 
@@ -132,6 +137,9 @@ class Definition(Part):
         data_actions: behaviours by `definition_id`.
         flows: how call flows are treated, and which exist from the start.
         debug: how simulations of call flows are treated, and which are scripted.
+        workflows: those that can be started, by id.
+        callbacks: where the ends of their instances are reported, and what goes wrong on the way.
+        erp: how the ERP treats what it is sent.
     """
 
     kind: Literal["sandbox"] = "sandbox"
@@ -143,6 +151,9 @@ class Definition(Part):
     data_actions: dict[DefinitionId, DataAction]
     flows: FlowRules = FlowRules()
     debug: DebugRules = DebugRules()
+    workflows: dict[WorkflowId, Workflow] = Field(default_factory=dict)
+    callbacks: Callbacks = Callbacks()
+    erp: ErpRules = ErpRules()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -153,15 +164,18 @@ class Definition(Part):
         return self
 
     def changed(self, **changes: Any) -> Definition:
-        """A copy with some top-level keys replaced by JSON values; `data_actions` are added to those that exist.
+        """A copy with some top-level keys replaced by JSON values.
+
+        `data_actions` and `workflows` are added to those that exist.
 
         Raises:
             InvalidDocument: a change breaks the rules of the file.
         """
         value = self.model_dump(mode="json", by_alias=True)
         value["clients"] = [client.as_written() for client in self.clients]
-        actions = value["data_actions"] | changes.get("data_actions", {})
-        return parse_model(Definition, Document(file="", value=value | changes | {"data_actions": actions}, lines={}))
+        value |= {"callbacks": self.callbacks.as_written(), "erp": self.erp.as_written()}
+        added = {name: value[name] | changes.get(name, {}) for name in ("data_actions", "workflows")}
+        return parse_model(Definition, Document(file="", value=value | changes | added, lines={}))
 
 
 def load_definition(path: Path) -> Definition:

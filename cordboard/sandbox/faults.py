@@ -59,7 +59,7 @@ class Match(Part):
         method: HTTP method.
         definition_id: the data action.
         inputs: values that the inputs must hold, among others; objects inside are compared the same way. Where a flow
-            is registered, saved or simulated, the inputs are the body.
+            is registered, saved or simulated, a workflow started or the ERP written to, the inputs are the body.
         nth: of the requests that match so far, these numbers, counted for this rule alone.
         every: every n-th of them.
         probability: a share of them, drawn from the seed, the request's content and how often that content was seen:
@@ -124,13 +124,16 @@ class Truncate(Part):
 
 
 class LateCommit(Part):
-    """The connection is cut at once, and the request takes effect later.
+    """The request is never answered, and takes effect after the client has given it up.
 
     Attributes:
         seconds: how much later.
+        connection: `cut` drops it at once; `open` leaves the client waiting until its own time is up, and the seconds
+            count from then.
     """
 
     seconds: Annotated[float, Field(gt=0)] = 1
+    connection: Literal["cut", "open"] = "cut"
 
 
 class RateLimited(Part):
@@ -156,7 +159,7 @@ class Fault(Part):
         drip: the reply's body leaves slowly.
         truncate: the reply's body is cut short.
         wrong_type: after the effect, a 2xx whose body is not what was promised.
-        late_commit: the connection is cut, the effect comes later.
+        late_commit: no reply, and the effect comes after the client has given up.
         rate_limited: 429.
         redirect: 307 to this URL.
         echo_secrets: an error body that repeats the request with its credentials.

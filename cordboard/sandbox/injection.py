@@ -110,8 +110,13 @@ def _of_wrong_type(reply: Reply, kind: WrongType) -> Reply:
     if kind == "empty":
         return Reply(reply.status)
     value = json.loads(reply.body)
-    part = next((name for name in ("connections", "trace", "nodes") if name in value), "output")
-    return Reply.of([value] if kind == "array" else {**value, part: None}, reply.status)
+    return Reply.of([value] if kind == "array" else {**value, _main_part(value): None}, reply.status)
+
+
+def _main_part(value: dict[str, Any]) -> str:
+    """What a reply is about."""
+    part = next((name for name in ("connections", "trace", "nodes", "totalCount") if name in value), "output")
+    return "id" if part == "output" and "workflowId" in value else part
 
 
 async def _late_commit(late: LateCommit, exchange: Exchange) -> None:
@@ -119,8 +124,15 @@ async def _late_commit(late: LateCommit, exchange: Exchange) -> None:
         await asyncio.sleep(late.seconds)
         await exchange.work()
 
-    exchange.spawn(commit())
-    await exchange.cut()
+    if late.connection == "cut":
+        exchange.spawn(commit())
+        await exchange.cut()
+        return
+    exchange.note(None)
+    try:
+        await exchange.channel.client_gone(None)
+    finally:  # a client in this process cancels the request where another would hang up
+        exchange.spawn(commit())
 
 
 async def _rate_limited(limited: RateLimited, exchange: Exchange) -> None:

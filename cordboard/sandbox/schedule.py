@@ -33,6 +33,7 @@ class FaultSchedule:
         return drawn and match.counts(self._fitted[index])
 
     def _draw(self, index: int, call: Call) -> float:
-        content = f"{self.seed}:{index}:{call.path}:{digest([call.definition_id, call.inputs])}"
+        target = f"{call.path}?{call.query_string}" if call.query_string else call.path
+        content = f"{self.seed}:{index}:{target}:{digest([call.definition_id, call.inputs])}"
         self._seen[content] += 1
         return Random(f"{content}:{self._seen[content]}").random()  # noqa: S311  (repeatable on purpose)

@@ -21,6 +21,7 @@ from cordboard.sandbox.app import TOKEN_PATHS, Sandbox
 from cordboard.sandbox.channel import CUT, Receive, Send
 from cordboard.sandbox.debug import DebugEngine
 from cordboard.sandbox.definition import Definition
+from cordboard.sandbox.erp import Erp
 from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.stored_flows import StoredFlows
 from cordboard.sandbox.truth import Truth
@@ -122,6 +123,11 @@ class RunningSandbox:
         """The call flows as they are stored; setting one is a save in the vendor's console."""
         return self.sandbox.flows
 
+    @property
+    def erp(self) -> Erp:
+        """The ERP with its records."""
+        return self.sandbox.erp
+
     def env(self) -> dict[str, str]:
         """Environment variables for a subprocess that shall talk to it."""
         return environment(self.sandbox.definition, self.base_url)
@@ -136,9 +142,12 @@ def running_sandbox(  # noqa: PLR0913  clock and engine are handed in
     *,
     clock: Callable[[], float] = time.time,
     engine: DebugEngine | None = None,
+    callback_url: str | None = None,
 ) -> Iterator[RunningSandbox]:
     """Serves a sandbox on a free loopback port, in a thread with an event loop of its own, while the block runs."""
-    sandbox = Sandbox(definition, faults, seed, truth_file=truth_file, clock=clock, engine=engine)
+    sandbox = Sandbox(
+        definition, faults, seed, truth_file=truth_file, clock=clock, engine=engine, callback_url=callback_url
+    )
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve_until_told(sandbox, started)), daemon=True)
     thread.start()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from cordboard.sandbox.call import Call
 
-Kind = Literal["request", "effect", "edit", "token", "webhook"]
+Kind = Literal["request", "effect", "edit", "token", "webhook", "callback", "erp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +22,37 @@ class Entry:
     Attributes:
         seq: 1 for the first entry, and so on.
         at: when, in seconds since the epoch.
-        kind: `request` an API request was decided on, `effect` an execution, a registration or a save changed
-            something, `edit` somebody else saved a flow before a request was looked at, `token` a token was asked for,
-            `webhook` a webhook arrived.
-        request_id: joins the effect with its request.
+        kind: `request` an API request was decided on, `effect` an execution, a registration, a save or a start
+            changed something, `edit` somebody else saved a flow before a request was looked at, `token` a token was
+            asked for, `webhook` a webhook arrived, `callback` the sandbox reported the end of an instance, `erp` a
+            record reached the ERP.
+        request_id: joins the effect with its request, and a callback with that which started its instance.
         method: HTTP method.
-        path: path of the request.
+        path: path of the request; of a callback, where it went.
         client: OAuth client, where the request showed a token or id that is known.
         definition_id: the data action.
-        inputs: its inputs; for a webhook and the registration, save or simulation of a flow, the JSON body; for an
-            edit, its merge patch.
+        inputs: its inputs; for a webhook, a callback, a record, a start and the registration, save or simulation of a
+            flow, the JSON body; for an edit, its merge patch.
         idempotency_key: from the header.
         if_match: from the header.
         traceparent: from the header.
-        status: status of the reply; None where no reply was sent, and on effects.
-        fault: the injected fault, such as `lost_reply`.
+        status: status of the reply, for a callback that of the receiver; None where there was none, and on effects.
+        fault: the injected fault, such as `lost_reply`; of a callback, the share that it belongs to.
         execution_id: id of the execution that had the effect.
         headers: a webhook's `webhook-*` headers.
         body: a webhook's body as it arrived, for checking its signature; of a registration or save, on its request.
         flow_id: the call flow that was written, simulated or read.
         version: the flow's version that the effect or edit made.
+        workflow_id: the workflow that was started, or whose instance ended.
+        instance_id: the instance.
+        reference: what its metadata have as `cordboardReference`.
+        ends_at: when the instance ends, settled at its start; it runs from `at` up to then.
+        ends_as: `completed` or `failed`.
+        running: how many instances of the workflow ran with it just after its start.
+        message_id: the id of a callback, the same for all attempts.
+        attempt: 1 for the first sending of a callback; None where it is lost on purpose.
+        external_id: of a record of the ERP.
+        outcome: whether the record was `created`, `repeated`, or another was there (`conflict`).
     """
 
     seq: int
@@ -62,6 +74,19 @@ class Entry:
     body: str | None = None
     flow_id: str | None = None
     version: int | None = None
+    workflow_id: str | None = None
+    instance_id: str | None = None
+    reference: str | None = None
+    ends_at: float | None = None
+    ends_as: str | None = None
+    running: int | None = None
+    message_id: str | None = None
+    attempt: int | None = None
+    external_id: str | None = None
+    outcome: str | None = None
+
+
+_NAMES = tuple(field.name for field in fields(Entry))
 
 
 class Truth:
@@ -91,7 +116,7 @@ class Truth:
 
     @property
     def effects(self) -> tuple[Entry, ...]:
-        """Executions, registrations and saves that changed something."""
+        """Executions, registrations, saves and starts that changed something."""
         return self._of("effect")
 
     @property
@@ -108,6 +133,30 @@ class Truth:
     def webhooks(self) -> tuple[Entry, ...]:
         """Webhooks that arrived."""
         return self._of("webhook")
+
+    @property
+    def instances(self) -> tuple[Entry, ...]:
+        """The starts that took effect, one for each instance."""
+        return tuple(entry for entry in self.effects if entry.instance_id is not None)
+
+    @property
+    def callbacks(self) -> tuple[Entry, ...]:
+        """Every attempt to report the end of an instance, and what was lost on purpose."""
+        return self._of("callback")
+
+    @property
+    def erp(self) -> tuple[Entry, ...]:
+        """Records that reached the ERP, whether or not they were new."""
+        return self._of("erp")
+
+    def duplicates(self) -> dict[str, int]:
+        """References that more than one instance has, each with how many."""
+        counted = Counter(entry.reference for entry in self.instances if entry.reference is not None)
+        return {reference: count for reference, count in counted.items() if count > 1}
+
+    def most_running(self, workflow_id: str) -> int:
+        """The most instances of a workflow that ever ran at once; it can only have grown at a start."""
+        return max((entry.running or 0 for entry in self.instances if entry.workflow_id == workflow_id), default=0)
 
     def effects_of(self, definition_id: str) -> tuple[Entry, ...]:
         """The effects of one data action."""
@@ -131,22 +180,24 @@ class Truth:
 
     def record(self, kind: Kind, call: Call, **facts: Any) -> None:
         """Appends an entry about a request; the file has it before this returns."""
-        entry = Entry(
-            seq=len(self._entries) + 1,
-            at=self._clock(),
-            kind=kind,
-            request_id=call.request_id,
-            method=call.method,
-            path=call.path,
-            idempotency_key=call.headers.get("idempotency-key"),
-            if_match=call.headers.get("if-match"),
-            traceparent=call.headers.get("traceparent"),
-            **{"definition_id": call.definition_id, "flow_id": call.flow_id, "inputs": call.inputs, **facts},
-        )
+        shown = {
+            "idempotency_key": call.headers.get("idempotency-key"),
+            "if_match": call.headers.get("if-match"),
+            "traceparent": call.headers.get("traceparent"),
+            "definition_id": call.definition_id,
+            "flow_id": call.flow_id,
+            "inputs": call.inputs,
+        }
+        self.note(kind, call.request_id, call.method, call.path, **{**shown, **facts})
+
+    def note(self, kind: Kind, request_id: str, method: str, path: str, **facts: Any) -> None:
+        """Appends an entry; the file has it before this returns."""
+        first = {"at": self._clock(), "kind": kind, "request_id": request_id, "method": method, "path": path}
+        entry = Entry(seq=len(self._entries) + 1, **{**first, **facts})
         self._entries.append(entry)
         if self._file:
-            known = {name: value for name, value in asdict(entry).items() if value is not None}
-            self._file.write(json.dumps(known) + "\n")
+            values = ((name, getattr(entry, name)) for name in _NAMES)
+            self._file.write(json.dumps({name: value for name, value in values if value is not None}) + "\n")
 
     @contextmanager
     def open_request(self) -> Iterator[None]:

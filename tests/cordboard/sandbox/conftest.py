@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -16,6 +19,7 @@ from cordboard.sandbox import DebugEngine, Definition, Faults, RunningSandbox, d
 EXECUTIONS = "/api/v2/dataactions/executions"
 FLOWS = "/api/v2/flows"
 DEBUG = "/api/v2/flows/debug"
+INSTANCES = "/api/v2/workflows/instances"
 
 
 @dataclass
@@ -52,6 +56,16 @@ class Api:
     def simulate(self, flow_id: str, dtmf: str = "", speech: str = "", **further: Any) -> httpx.Response:
         return self.http.post(DEBUG, json={"flowId": flow_id, "input": {"dtmf": dtmf, "speech": speech}, **further})
 
+    def start_instance(self, workflow_id: str = "wf", key: str | None = None, **body: Any) -> httpx.Response:
+        headers = {} if key is None else {"idempotency-key": key}
+        return self.http.post(INSTANCES, json={"workflowId": workflow_id, **body}, headers=headers)
+
+    def find(self, **query: Any) -> dict[str, Any]:
+        return self.http.get(INSTANCES, params=query).json()
+
+    def running(self, workflow_id: str = "wf") -> int:
+        return self.find(workflowId=workflow_id, status="running", pageSize=1)["totalCount"]
+
     def notify(self, contact: str = "CON-1", **headers: str) -> httpx.Response:
         return self.execute("def-notify", {"contact": contact}, **headers)
 
@@ -67,14 +81,71 @@ def start() -> Iterator[Callable[..., Api]]:
             timeout: float = 5.0,
             clock: Callable[[], float] = time.time,
             engine: DebugEngine | None = None,
+            callback_url: str | None = None,
             **changes: Any,
         ) -> Api:
             definition: Definition = default_definition().changed(**changes)
-            box = stack.enter_context(running_sandbox(definition, Faults.of(*rules), seed, clock=clock, engine=engine))
+            faults, handed_in = Faults.of(*rules), {"clock": clock, "engine": engine, "callback_url": callback_url}
+            box = stack.enter_context(running_sandbox(definition, faults, seed, **handed_in))
             http = stack.enter_context(httpx.Client(base_url=box.base_url, timeout=timeout, trust_env=False))
             return Api(box, http).sign_in()
 
         yield starter
+
+
+@dataclass
+class Arrival:
+    """A callback as it arrived, before it was answered."""
+
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes callbacks over real HTTP; `statuses` are its first answers, `after` all others."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}/callbacks"
+        self.arrivals: list[Arrival] = []
+        self.statuses: list[int] = []
+        self.after = 204
+        self.on_arrival: Callable[[Arrival], None] = lambda _: None
+
+    @property
+    def instances(self) -> list[str]:
+        return [arrival.json["instanceId"] for arrival in tuple(self.arrivals)]
+
+
+class _Answering(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        arrival = Arrival(body, {name.lower(): value for name, value in self.headers.items()})
+        self.server.on_arrival(arrival)
+        self.server.arrivals.append(arrival)
+        status = self.server.statuses.pop(0) if self.server.statuses else self.server.after
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of callbacks."""
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def test_the_command_prints_what_to_export_and_ends_with_zero(command):
     assert env["CXONE_BASE_URL"] in err
     assert "def-notify" in err
     assert "clinic-menu" in err
+    assert "wf_appointment_reminder" in err
     assert env["CXONE_CLIENT_SECRET"] not in err
 
 
@@ -97,6 +98,28 @@ def test_the_truth_file_survives_a_kill(command, tmp_path):
     assert env["CXONE_CLIENT_SECRET"] not in truth.read_text()
 
 
+def test_the_command_reports_ends_and_its_truth_tells_of_starts_and_callbacks(command, tmp_path, receiver, eventually):
+    """A checker in another process needs the file alone."""
+    truth = tmp_path / "truth.jsonl"
+    process, env = command("--truth", str(truth), "--callback-url", receiver.url)
+    context = {"customerId": "C-1", "phone": "+15550100011", "hoursBefore": 24, "mayCall": True}
+    body = {"workflowId": "wf_appointment_reminder", "context": context, "metadata": {"cordboardReference": "r-1"}}
+    with httpx.Client(base_url=env["CXONE_BASE_URL"]) as http:
+        sign_in(http, env)
+        started = http.post("/api/v2/workflows/instances", json=body).json()
+    eventually(lambda: '"callback"' in truth.read_text())
+    process.kill()
+    entries = [json.loads(line) for line in truth.read_text().splitlines()]
+    (effect,) = [entry for entry in entries if entry["kind"] == "effect"]
+    (callback,) = [entry for entry in entries if entry["kind"] == "callback"]
+    assert (effect["instance_id"], effect["reference"], effect["running"]) == (started["id"], "r-1", 1)
+    assert 0.2 <= effect["ends_at"] - effect["at"] <= 0.6
+    assert (callback["instance_id"], callback["request_id"]) == (started["id"], effect["request_id"])
+    assert callback["at"] >= effect["ends_at"]
+    (arrival,) = receiver.arrivals
+    assert arrival.json["context"] == {"customerId": "C-1", "routingDecision": "reminded"}
+
+
 def test_the_command_says_why_it_cannot_start(command):
     """A port that is taken, and a truth file in a folder that is not there."""
     _, env = command()
@@ -106,3 +129,12 @@ def test_the_command_says_why_it_cannot_start(command):
         ended = subprocess.run(line, check=False, capture_output=True, text=True, timeout=20)
         assert ended.returncode == 2, ended
         assert "cannot start the sandbox" in ended.stderr
+
+
+def test_the_command_refuses_a_callback_url_that_is_none(command):
+    """Before it serves."""
+    process, _ = command("--callback-url", "127.0.0.1:80")
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "callbacks.url" in err
+    assert "such as http://127.0.0.1:8080/callbacks" in err

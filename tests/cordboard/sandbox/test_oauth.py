@@ -36,7 +36,7 @@ def test_a_client_may_show_its_secret_as_basic_auth(start):
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_id": "nobody"}, 401, "invalid_client"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
-        ({"scope": "dataactions:execute workflow:write"}, 400, "invalid_scope"),
+        ({"scope": "dataactions:execute billing:write"}, 400, "invalid_scope"),
     ],
 )
 def test_a_bad_token_request_is_refused_in_oauths_words(start, form, status, error):
