@@ -10,5 +10,6 @@
 
 A save names the version that it was made for (`If-Match`), so it can take effect on no other flow than the one that was
 checked, and not twice, however often it is sent. Each edit has a key of its own in the ledger, made from its content:
-an edit that was saved is not made again by a rerun, also where somebody took it back since.
+an edit that was saved is not made again by a rerun, also where somebody took it back since. Writers that share a ledger
+take turns at a flow, which saves them work and decides nothing.
 """

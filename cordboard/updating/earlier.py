@@ -19,12 +19,15 @@ HELD = "held"
 _OPEN = frozenset({EffectState.SENT, EffectState.UNKNOWN})
 #: The end after which nothing of a save is left to do: it was read back, and told to everybody who waits for it.
 _TOLD = "flow.update.saved"
+_MAKE_ANEW = "to make it again, say which version you edit now: set `base_version`"
+_END_IT = "the run that saved it did not end: give it again without the dry run, to read it back and tell of it"
 
 
 async def recall(run: UpdateRun) -> None:
     """Where this very edit was saved before: it is not made again, also where somebody took it back since.
 
-    A run that died between its save and the telling of it, or could not read it back, leaves that to this one.
+    A run that died between its save and the telling of it, or could not read it back, leaves that to this one, unless
+    this is a dry run.
 
     Raises:
         BadCall: the live flow is not the one in which it was saved.
@@ -33,29 +36,32 @@ async def recall(run: UpdateRun) -> None:
     for entry in (await run.handle.all_entries()).values():
         if entry.state is EffectState.DONE:
             run.version = (entry.result or {}).get("version")
-            run.status = "unchanged" if await _was_told(run) else "saved"
+            was_told = await _was_told(run)
+            run.status = "unchanged" if was_told or run.dry_run else "saved"
             run.sent = Sent(EffectState.DONE, entry.result, reused=True)
             if (entry.evidence or {}).get("kind") == HELD:
                 run.verified = True  # it was found by joining the edit with that version, which changed nothing
             if run.status == "unchanged":
                 await _demand_same_flow(run)
-                run.notes += (
-                    f"this very edit was saved as version {run.version} at {entry.updated_at}; to make it again, say "
-                    "which version you edit now: set `base_version`",
-                )
+                what_then = _MAKE_ANEW if was_told else _END_IT
+                run.notes += (f"this very edit was saved as version {run.version} at {entry.updated_at}; {what_then}",)
 
 
 async def settle_open(run: UpdateRun, live: Mapping[str, Any]) -> None:
     """Finds out what became of saves whose run died; one that took effect is the end of this edit.
 
-    One that was made for the version that is live still is left as it is: it is sent again, which is the same.
+    One that was made for the version that is live still is left as it is: it is sent again, which is the same. A dry
+    run only says what it finds.
     """
-    kept = {**await saves_of(run.ledger, run.handle), **run.kept}
-    for logical_id, entry in (await run.handle.all_entries()).items():
-        if entry.state in _OPEN and logical_id in kept:
+    left = {name: entry for name, entry in (await run.handle.all_entries()).items() if entry.state in _OPEN}
+    kept = {**await saves_of(run.ledger, run.handle), **run.kept} if left else {}
+    for logical_id, entry in left.items():
+        if logical_id in kept:
             sent = await looked_up(run, entry.effect, kept[logical_id], live)
             if sent is not None and sent.state is EffectState.DONE:
-                run.sent, run.status, run.version = sent, "saved", sent.output["version"]
+                run.sent, run.version = sent, sent.output["version"]
+                run.status = "unchanged" if run.dry_run else "saved"
+                run.notes += (f"an earlier run saved it as version {run.version}; {_END_IT}",) if run.dry_run else ()
 
 
 async def conclude_as_held(run: UpdateRun) -> bool:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cordboard.records.audit import about, history
+from sqlalchemy import select
+
+from cordboard.records.audit import about
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
+from cordboard.records.schema import audit
 
 INTENDED, READ = "flow.save.intended", "flow.version"
 
@@ -51,8 +54,9 @@ async def keep_read(ledger: Ledger, run: RunHandle, flow_id: str, definition: Ma
 
 async def saves_of(ledger: Ledger, run: RunHandle) -> dict[str, Kept]:
     """The saves of one edit that were put on record, by the effect's logical id, the oldest first."""
-    rows = await history(ledger, run.tenant, run.run_key)
-    found = [Kept(**json.loads(row["detail"])) for row in rows if row["kind"] == INTENDED]
+    mine = (audit.c.tenant == run.tenant) & (audit.c.run_key == run.run_key) & (audit.c.kind == INTENDED)
+    query = select(audit.c.detail).where(mine).order_by(audit.c.seq)
+    found = [Kept(**json.loads(text)) for text in await ledger.read(lambda connection: connection.scalars(query).all())]
     return {kept.logical_id: kept for kept in found}
 
 

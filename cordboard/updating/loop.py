@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cordboard.updating.earlier import conclude_as_held, recall, settle_open
@@ -15,8 +15,10 @@ from cordboard.updating.proposing import propose, rehearsed
 from cordboard.updating.reading import find_base, read_live
 from cordboard.updating.run import UpdateRun
 from cordboard.updating.saving import is_overtaken, read_back, save
+from cordboard.updating.turn import turn
 
 Step = Callable[[UpdateRun], Awaitable[None]]
+_Ended = Literal["done", "again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,10 @@ async def join(run: UpdateRun) -> None:
     if run.status == "saved":
         return
     run.proposal = propose(run.base, ours, live, today=run.today)
+    if run.status != "planned":  # a dry run that found an earlier save; that is its version
+        return
     run.version = run.proposal.version
-    if run.proposal.verdict == "unchanged" and await conclude_as_held(run):
+    if run.proposal.verdict == "unchanged" and not run.dry_run and await conclude_as_held(run):
         run.status = "saved"
 
 
@@ -93,8 +97,9 @@ async def bring_about(
     Raises:
         CordboardError: as the steps do; nothing more was sent.
     """
+    run.dry_run = dry_run
     await recall(run)
-    while run.status == "planned" and await _round(run, steps, dry_run=dry_run) == "again":
+    while run.status == "planned" and await _in_turn(run, steps, sleep) == "again":
         if run.attempts >= run.limits.attempts or time.monotonic() >= run.deadline:
             run.status = "overtaken"
             return
@@ -112,14 +117,24 @@ def wait_after(attempts: int, limits: Limits, chance: float) -> float:
     return limits.longest_wait_seconds * chance / attempts
 
 
-async def _round(run: UpdateRun, steps: Steps, *, dry_run: bool) -> Literal["done", "again"]:
+async def _in_turn(run: UpdateRun, steps: Steps, sleep: Callable[[float], Awaitable[None]]) -> _Ended:
+    """One round, in this run's turn among the writers that share the ledger."""
+    if run.dry_run:
+        return await _round(run, steps)
+    async with turn(run, sleep) as held:
+        if held is None:
+            return await _round(run, steps)
+        return await _round(run, replace(steps, agree=lambda run: held.unheld(steps.agree(run))))
+
+
+async def _round(run: UpdateRun, steps: Steps) -> _Ended:
     await steps.join(run)
     if run.status != "planned":
         return "done"
     if run.suites and run.proposed.verdict is None:
         await steps.rehearse(run)
     run.status = run.proposed.verdict or "planned"
-    if run.status != "planned" or dry_run:
+    if run.status != "planned" or run.dry_run:
         return "done"
     if not await steps.agree(run):
         run.status = "declined"

@@ -85,8 +85,9 @@ def _differences(live: Flow, merged: Flow, touched: Iterable[str]) -> tuple[Diff
 
 
 def _findings(live: Flow, merged: Flow, today: date) -> Iterator[Finding]:
-    known = Counter(map(_about, errors_in(check_flow(live, today=today))))
-    for found in check_flow(merged, today=today):
+    all_found = check_flow(merged, today=today)
+    known = Counter(map(_about, errors_in(check_flow(live, today=today)) if errors_in(all_found) else ()))
+    for found in all_found:
         if found.severity is Severity.ERROR and known[_about(found)] > 0:
             known[_about(found)] -= 1
             yield replace(found, message=f"{found.message} (so it is live already)", severity=Severity.WARNING)

@@ -18,8 +18,8 @@ from cordboard.records.run import RunHandle
 from cordboard.sending import Sent
 from cordboard.updating.kept import Kept
 from cordboard.updating.model import Limits, Proposal, Status
-from cordboard.vendors.cxone import traceparent
 from cordboard.vendors.session import VendorSession
+from cordboard.vendors.trace_context import traceparent
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +35,7 @@ class UpdateRun:
         today: for suppressions that expire.
         limits: how long it goes on.
         suites: files of suites that are rehearsed.
+        dry_run: whether nothing is sent, and nothing on record of what earlier runs left open.
         base: the flow that the author edited; found when the live flow was read, unless it is given.
         status: how it stands.
         proposal: what would be saved, as of the last reading.
@@ -61,6 +62,7 @@ class UpdateRun:
     today: date
     limits: Limits = field(default_factory=Limits)
     suites: tuple[Path, ...] = ()
+    dry_run: bool = False
     base: Flow | None = None
     status: Status = "planned"
     proposal: Proposal | None = None

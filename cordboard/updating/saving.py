@@ -21,6 +21,8 @@ from cordboard.vendors.genesys import save_flow
 SAVE_SECONDS = 60.0
 #: Waits before the looks at a flow whose save has no certain answer: a late commit may still come.
 LOOKS_AFTER_SECONDS = (0.0, 0.5, 2.0)
+#: Refusals of a version that come again with every try.
+_NOT_SHOWN = frozenset({"forbidden", "rejected"})
 #: The live flow can be saved over no more: whatever becomes of a request for an older version, it has no effect.
 _TOO_LATE = {"kind": "conflict", "message": "somebody else saved first: this save can take effect no more"}
 
@@ -81,28 +83,44 @@ async def _settled(
 
 
 async def looked_up(run: UpdateRun, effect: Effect, kept: Kept, live: Mapping[str, Any]) -> Sent | None:
-    """How a save ended, as the next version shows; None where nobody can tell (yet).
+    """How a save ended, as the next version shows; None where nobody can tell (yet). A dry run records nothing of it.
 
     Raises:
-        VendorFailed: the next version cannot be read.
+        VendorFailed: the next version cannot be read at the moment.
     """
     if live["version"] <= kept.version or not kept.sent:
         return None
     after = kept.version + 1
-    stored = live if live["version"] == after else await read_version(run, after) or live
+    stored = live if live["version"] == after else await _version_shown(run, after) or live
     found = whose(kept.replaced, kept.sent, stored)
     if found == "theirs" and stored["version"] == after:
-        await run.handle.conclude(effect, EffectState.FAILED, evidence=_TOO_LATE, attempts=0)
+        if not run.dry_run:
+            await run.handle.conclude(effect, EffectState.FAILED, evidence=_TOO_LATE, attempts=0)
         return Sent(EffectState.FAILED, error=_TOO_LATE)
     if found == "ours" or (found == "ours, altered" and stored["version"] == after):
         proof = {"kind": "read_back", "message": f"version {stored['version']} holds what was sent"}
-        await run.handle.conclude(effect, EffectState.DONE, result=dict(stored), evidence=proof, attempts=0)
+        if not run.dry_run:
+            await run.handle.conclude(effect, EffectState.DONE, result=dict(stored), evidence=proof, attempts=0)
         return Sent(EffectState.DONE, dict(stored), reused=True, proof=proof)
     if stored["version"] != after:
         return None
     unclear = f"version {stored['version']} may be this save, stored otherwise than it was sent, or somebody else's"
     run.notes = (*(note for note in run.notes if note != unclear), unclear)
     return None
+
+
+async def _version_shown(run: UpdateRun, version: int) -> dict[str, Any] | None:
+    """A version, or None where the vendor will not show it, now or later: then the live flow has to tell.
+
+    Raises:
+        VendorFailed: it cannot be read at the moment.
+    """
+    try:
+        return await read_version(run, version)
+    except VendorFailed as error:
+        if error.evidence.get("kind") not in _NOT_SHOWN:
+            raise
+        return None
 
 
 async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cordboard.errors import BadCall
+from cordboard.updating.kept import saves_of
 from cordboard.updating.undoing import undoing
 
 DEFAULT = "  menu: {prompt: Hello., transitions: {default: night}}\n"
@@ -70,3 +71,14 @@ def test_an_update_that_saved_nothing_cannot_be_taken_back(clinic: Any, edit: An
 
     with pytest.raises(BadCall, match="nothing to take back"):
         office(box, plan_and_back)
+
+
+def test_the_saves_of_an_edit_are_its_own_and_not_those_of_others(clinic: Any, edit: Any, office: Any) -> None:
+    async def both(place: Any) -> list[list[int]]:
+        first = await place.update(edit("nodes: {menu: {prompt: Hello.}}\n"))
+        second = await place.update(edit("nodes: {billing: {prompt: Money.}}\n"))
+        return [
+            [kept.version for kept in (await saves_of(place.ledger, run.handle)).values()] for run in (first, second)
+        ]
+
+    assert office(clinic(), both) == [[12], [13]]
