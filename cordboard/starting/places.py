@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Self
 
-from cordboard.errors import CordboardError, LedgerUnavailable
+from cordboard.errors import CordboardError, LedgerUnavailable, VendorFailed
 from cordboard.records.capacity import Asking, Taken, count_failed, counted, give_back, leave, take
 from cordboard.records.ledger import Ledger
-from cordboard.starting.model import Batch
+from cordboard.sending import evidence
+from cordboard.starting.model import FOR_ALL, Batch
 from cordboard.vendors.cxone_workflows import count_running
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.wire import Outcome
@@ -71,6 +72,7 @@ class Places:
 
         Raises:
             LedgerUnavailable: no place can be had.
+            VendorFailed: the vendor will never say how many instances run.
         """
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._queue, (priority, next(self._order), effect_key, run_key, future))
@@ -97,9 +99,10 @@ class Places:
                 continue
             try:
                 await self._serve(waiting)
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, VendorFailed) as error:
                 for *_, future in waiting:
-                    future.set_exception(error)
+                    if not future.done():
+                        future.set_exception(error)
 
     def _waiting(self) -> list[Ticket]:
         self._queue = [ticket for ticket in self._queue if not ticket[4].done()]
@@ -131,6 +134,8 @@ class Places:
         assert ticket is not None
         answer = await self._session.call(count_running(asking.workflow_id), timeout_seconds=COUNT_TIMEOUT_SECONDS)
         verdict = answer.verdict
+        if verdict.kind in FOR_ALL:
+            raise VendorFailed(f"the running instances of {asking.workflow_id} cannot be counted", evidence(verdict))
         if verdict.outcome is not Outcome.ACCEPTED:
             trouble = verdict.message
             await self._ledger.write(
