@@ -116,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     starts.add_argument("--rate", type=float, metavar="PER_SECOND", help="calls a second at the most")
     starts.add_argument("--skip-faulty", action="store_true", help="start the rows that fit, leave the others out")
     starts.add_argument("--dry-run", action="store_true", help="check every row, send nothing")
+    starts.add_argument("--wait", action="store_true", help="wait until every instance has ended")
+    starts.add_argument("--wait-minutes", type=float, metavar="MINUTES", help="wait for so long at the most")
     starts.add_argument("--explain", action="store_true", help="say what a batch that runs elsewhere waits for")
     starts.add_argument(
         "--patience", type=float, metavar="MINUTES", help="give up where nothing was started for so long"

@@ -112,6 +112,9 @@ def print_starts(document: dict[str, Any]) -> None:
             print(f"  {document[name]} {said}")
     for kind, count in document["kinds"].items():
         print(f"    {kind}: {count}")
+    if document["ends"] is not None:
+        said = ", ".join(f"{count} {status}" for status, count in sorted(document["ends"].items()))
+        print(f"  instances: {said}")
     if document["error"]:
         print(f"The run ended early: {document['error']}")
     print(f"  each row: {_shown_path(document['results'])}")

@@ -170,6 +170,8 @@ def trigger_workflows(args: argparse.Namespace) -> int:
         skip_faulty=args.skip_faulty,
         dry_run=args.dry_run,
         patience_minutes=args.patience,
+        wait=args.wait,
+        wait_minutes=args.wait_minutes,
     )
     if args.explain:
         facts = asyncio.run(explain(asked))

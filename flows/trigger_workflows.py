@@ -19,8 +19,10 @@ from prefect.utilities.annotations import quote
 from pydantic import BaseModel, Field
 
 from blocks.cxone import CXoneCredentials
+from cordboard.completion.erp import erp_endpoint
 from cordboard.errors import CordboardError
 from cordboard.records.ledger import Ledger
+from cordboard.records.outbox import deliver_due
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.starting.document import batch_document, planned_document
@@ -31,9 +33,11 @@ from cordboard.starting.places import Places
 from cordboard.starting.results import write_results
 from cordboard.starting.source import rows_file
 from cordboard.starting.spool import Piece, Spool, spool_batch
+from cordboard.starting.waiting import wait_for_ends
 from cordboard.starting.working import start_all
 from cordboard.triggers.model import Trigger
 from cordboard.triggers.reading import load_trigger
+from cordboard.vendors.webhook import WebhookSender
 from tasks.batch_pages import publish_batch, shown_progress
 from tasks.connections import Connections, connected
 from tasks.documents import file_name, keep_document
@@ -90,6 +94,20 @@ class TriggerWorkflows(BaseModel):
         title="Check only",
         description="Check every row and send nothing.",
         json_schema_extra={"position": 6},
+    )
+    wait: bool = Field(
+        default=False,
+        title="Wait for the ends",
+        description="Ask the vendor until every instance has ended; for vendors that do not report ends themselves.",
+        json_schema_extra={"position": 8},
+    )
+    wait_minutes: float = Field(
+        default=60,
+        gt=0,
+        le=7 * 24 * 60,
+        title="Wait at the most (minutes)",
+        description="Instances that run on after this are reported as running.",
+        json_schema_extra={"position": 9},
     )
     patience_minutes: float = Field(
         default=10,
@@ -171,6 +189,7 @@ def _run_key(start: TriggerWorkflows, spool: Spool) -> str:
 async def _conduct(
     start: TriggerWorkflows, batch: Batch, login: CXoneCredentials, settings: Settings
 ) -> dict[str, Any]:
+    ended: dict[str, int] | None = None
     began, redactor, trouble = datetime.now(UTC).isoformat(timespec="microseconds"), Redactor(), ""
     progress = Progress(batch.spool.total, asyncio.get_running_loop().time)
     worker = f"{os.getpid()}-{os.urandom(3).hex()}"
@@ -190,11 +209,13 @@ async def _conduct(
         try:
             with settled_heap():
                 await start_all(run, partial(_start_piece, run))
+            if start.wait:
+                ended = await _ends(start, run, connections)
         except CordboardError as error:
             trouble = str(error)
         results_path = settings.home / "runs" / "workflow starts" / f"{file_name(batch.run_key)}.csv"
         results = await write_results(batch, connections.ledger, results_path, began)
-        document: dict[str, Any] = redactor.value(batch_document(batch, progress, results, trouble))
+        document: dict[str, Any] = redactor.value(batch_document(batch, progress, results, trouble, ended))
         facts = {
             name: document[name] for name in ("status", "total", "started", "already_started", "failed", "unknown")
         }
@@ -226,6 +247,17 @@ async def _opened(  # noqa: PLR0913, PLR0917
     await stack.enter_async_context(shown_progress(batch, progress))
     patience = start.patience_minutes * 60
     return StartRun(batch, session, ledger, connections.trace_id, progress, places, patience)
+
+
+async def _ends(start: TriggerWorkflows, run: StartRun, connections: Connections) -> dict[str, int]:
+    """Waits for the ends of the instances, and sends the ERP what came of them."""
+    endpoint = erp_endpoint(connections.settings, run.batch.tenant)
+    ref = endpoint.ref if endpoint else None
+    found = await wait_for_ends(run, connections.handle, ref, start.wait_minutes * 60)
+    if endpoint:
+        async with WebhookSender(endpoint) as sender:
+            await deliver_due(connections.ledger, sender)
+    return found
 
 
 async def _start_piece(run: StartRun, piece: Piece) -> int | None:

@@ -9,7 +9,9 @@ from cordboard.starting.results import SHOWN, Results
 from cordboard.starting.spool import Spool
 
 
-def batch_document(batch: Batch, progress: Progress, results: Results, trouble: str = "") -> dict[str, Any]:
+def batch_document(
+    batch: Batch, progress: Progress, results: Results, trouble: str = "", ends: dict[str, int] | None = None
+) -> dict[str, Any]:
     """The document of a run.
 
     Args:
@@ -17,6 +19,7 @@ def batch_document(batch: Batch, progress: Progress, results: Results, trouble: 
         progress: of this process: its latencies and its pace.
         results: how every start stands, also those of other workers.
         trouble: why the run ended before its end; empty where it did not.
+        ends: instances by status, where the run waited for their ends.
     """
     counts = {name: results.counts[name] for name in ("started", "already_started", "failed", "unknown")}
     total, good = batch.spool.total, counts["started"] + counts["already_started"]
@@ -36,6 +39,7 @@ def batch_document(batch: Batch, progress: Progress, results: Results, trouble: 
         "starts_per_second": round(progress.per_second, 2),
         "duration_ms": round(progress.seconds * 1000, 3),
         "waiting": progress.waiting,
+        "ends": ends,
         "error": trouble or None,
     }
 
@@ -61,9 +65,10 @@ def planned_document(workflow_id: str, run_key: str, spool: Spool) -> dict[str, 
 
 
 def exit_code(document: dict[str, Any]) -> int:
-    """0 all of it was started, 1 something was not, 2 rows do not fit and nothing was sent, 3 the vendor failed."""
+    """0 done, 1 something was not started or did not complete, 2 rows do not fit and nothing was sent, 3 it gave up."""
     if document["status"] == "invalid":
         return 2
     if document.get("error"):
         return 3
-    return 0 if document["status"] in {"completed", "planned"} else 1
+    ends = set(document.get("ends") or ())
+    return 0 if document["status"] in {"completed", "planned"} and ends <= {"completed"} else 1

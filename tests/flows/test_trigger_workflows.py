@@ -144,6 +144,19 @@ def test_unknown_starts_are_listed_with_their_evidence(trigger: Any, tmp_path: P
     assert unknown["error"]["kind"] == "lost_reply"
 
 
+def test_it_waits_for_the_ends_and_tells_the_erp(
+    trigger: Any, start: Any, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("CORDBOARD_ERP_SECRET", "whsec_ZXJwLWVycC1lcnAtZXJwLWVycC1lcnAtZXJwLWVycC0=")
+    with running_sandbox(default_definition()) as box:
+        monkeypatch.setenv("CORDBOARD_ERP_URL", f"{box.base_url}/erp/records")
+        document = trigger(box, wait=True)
+        records = box.truth.erp
+    assert (document["status"], document["ends"]) == ("completed", {"completed": 3})
+    assert {entry.external_id for entry in records} == {each["instance_id"] for each in document["instances"]}
+    assert [entry.outcome for entry in records] == ["created"] * 3
+
+
 def test_rows_may_lie_behind_an_address_of_the_day(vendor: Any, trigger: Any, tmp_path: Path) -> None:
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread
