@@ -1,4 +1,4 @@
-"""`make demo`: a chain is run and taken up again, call flows are simulated, registered and updated; what happened."""
+"""`make demo`: a chain is run and taken up again, call flows are tried, registered and updated, a batch is started."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ CHAIN = "examples/customer_sync.yaml"
 MENU = "examples/hospital_menu.yaml"
 CALLS = "examples/hospital_suite.yaml"
 PATCH = "examples/clinic_holiday.yaml"
+REMINDERS, ROWS = "examples/reminders.yaml", "examples/reminders.csv"
 LOCKED = {
     "match": {"definition_id": "def-update-crm", "nth": [1]},
     "fault": {"status": 422, "body": {"code": "record_locked", "message": "the record is locked by another user"}},
+}
+
+LOST = {
+    "match": {"method": "POST", "path": "/api/v2/workflows/instances", "nth": [1]},
+    "fault": {"lost_reply": "after_commit"},
 }
 
 
@@ -30,8 +36,11 @@ def main() -> int:
     """Runs the demo; 0 when every step ended as it must."""
     home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
     os.environ["CORDBOARD_HOME"] = str(home)
+    os.environ["CORDBOARD_TENANT"] = (
+        f"demo-{os.urandom(3).hex()}"  # each demo has a new vendor, that nothing was sent to
+    )
     logging.getLogger("cordboard").addHandler(logging.NullHandler())  # the tables say it
-    with running_sandbox(faults=Faults.of(LOCKED)) as box:
+    with running_sandbox(faults=Faults.of(LOCKED, LOST)) as box:
         os.environ.update(box.env())
         os.environ["CORDBOARD_WEBHOOK_URL"] = f"{box.base_url}/webhooks/demo"
         os.environ["CORDBOARD_WEBHOOK_SECRET"] = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1vLWRlbW8="  # noqa: S105  the demo's, not anybody's
@@ -66,17 +75,22 @@ def _walk(box: RunningSandbox, home: Path) -> int:
     kept = box.flows["clinic-menu"]["nodes"]["agent"]["prompt"] == "Please hold."
     print(f"The other team's edit is {'there still' if kept else 'lost'}")
 
+    say(f"7. Start a reminder for every row of {ROWS}; its first answer is lost. Again, and nothing is started")
+    batch = ("trigger-workflows", REMINDERS, "--rows", ROWS)
+    started = by_hand(*batch) or by_hand(*batch)
+
     say("What the vendor really saw")
     sends = Counter(request.definition_id for request in box.truth.requests if request.definition_id)
     sends["registrations"] = len(box.truth.posts("/api/v2/flows"))
     sends["updates"] = len(box.truth.saves_of("clinic-menu"))
+    sends["instances"] = len(box.truth.instances)
     print("Requests:", ", ".join(f"{what} {count}" for what, count in sorted(sends.items())))
     place = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
     print(f"\nEverything is under {place}: the ledger, the documents of the runs, Prefect's database")
     print("See it in a browser: make up", flush=True)
     chain_ended = (code, again) == (1, 0) and second["status"] == "completed"
-    flows_ended = (simulated, registered, updated, kept) == (0, 0, 0, True)
-    sent_once = sends["registrations"] == sends["updates"] == 1
+    flows_ended = (simulated, registered, updated, started, kept) == (0, 0, 0, 0, True)
+    sent_once = (sends["registrations"], sends["updates"], sends["instances"]) == (1, 1, 3)
     return 0 if chain_ended and flows_ended and sent_once else 1
 
 
@@ -105,7 +119,7 @@ def show(document: dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     """A heading."""
-    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+    print(f"\n== {text}", flush=True)
 
 
 if __name__ == "__main__":

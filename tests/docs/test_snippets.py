@@ -27,10 +27,15 @@ from cordboard.ivr.merge.shape import NodeChangeShape, PatchShape, WayShape
 from cordboard.ivr.shape import ConnectionShape, FlowShape, LimitsShape, NodeShape, SuppressionShape
 from cordboard.ivr.suite.shape import CaseShape, ExpectShape, SuiteShape
 from cordboard.ivr.topology import RULES
+from cordboard.sandbox.callback_rules import Callbacks
 from cordboard.sandbox.debug_rules import DebugRules, ScriptedAnswer
 from cordboard.sandbox.definition import Client, DataAction, Definition, Failure, Lookup, RateLimit
+from cordboard.sandbox.erp import ErpRules
 from cordboard.sandbox.faults import Drip, Fault, Faults, Hang, LateCommit, Match, RateLimited
 from cordboard.sandbox.flow_rules import FlowRules
+from cordboard.sandbox.workflow_rules import Ends, Workflow
+from cordboard.sandbox.workflow_rules import Result as WorkflowResult
+from cordboard.sandbox.workflow_rules import Variable as WorkflowVariable
 from cordboard.settings import Settings
 from cordboard.triggers.rows import OWN_COLUMNS
 from cordboard.triggers.shape import TriggerShape, VariableShape
@@ -237,6 +242,7 @@ KEYS: dict[str, set[str]] = {
         for part in (
             *(Definition, Client, RateLimit, DataAction, Lookup, Failure, FlowRules),
             *(DebugRules, ScriptedAnswer, Faults, Match),
+            *(Workflow, WorkflowVariable, Ends, WorkflowResult, Callbacks, ErpRules),
         )
         for name, field in part.model_fields.items()
         if name != "rules"
