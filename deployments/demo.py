@@ -36,9 +36,7 @@ def main() -> int:
     """Runs the demo; 0 when every step ended as it must."""
     home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
     os.environ["CORDBOARD_HOME"] = str(home)
-    os.environ["CORDBOARD_TENANT"] = (
-        f"demo-{os.urandom(3).hex()}"  # each demo has a new vendor, that nothing was sent to
-    )
+    os.environ["CORDBOARD_TENANT"] = f"demo-{os.urandom(3).hex()}"  # a new vendor each time: it was sent nothing yet
     logging.getLogger("cordboard").addHandler(logging.NullHandler())  # the tables say it
     with running_sandbox(faults=Faults.of(LOCKED, LOST)) as box:
         os.environ.update(box.env())

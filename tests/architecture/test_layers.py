@@ -16,7 +16,7 @@ HOUSE = ("deployments", "flows", "tasks", "blocks", "cordboard")
 STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"__main__"},),
     ({"cli"},),
-    ({"sandbox"}, {"sending", "registration", "updating"}),
+    ({"sandbox"}, {"sending", "registration", "updating", "starting", "completion"}),
     ({"triggers"},),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"},),
