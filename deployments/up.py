@@ -1,4 +1,4 @@
-"""`make up`: Prefect server, worker and sandbox on this machine, blocks and deployments registered, until Ctrl-C."""
+"""`make up`: Prefect server, worker, receiver and sandbox on this machine, deployments registered, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from cordboard.errors import CordboardError, Theirs
 
 PORT = int(os.environ.get("CORDBOARD_PORT", "4200"))
 SANDBOX_PORT = int(os.environ.get("CORDBOARD_SANDBOX_PORT", "4280"))
+RECEIVER_PORT = int(os.environ.get("CORDBOARD_RECEIVER_PORT", "4290"))
 POOL = "cordboard"
 CHECKOUT = Path(__file__).parent.parent
 WEBHOOK_SECRET = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1vLWRlbW8="  # noqa: S105  the sandbox's, not anybody's
@@ -35,6 +36,7 @@ def main() -> int:
         with contextlib.ExitStack() as stack:
             _start_all(stack, environment)
             print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSandbox      http://127.0.0.1:{SANDBOX_PORT}")
+            print(f"Receiver     http://127.0.0.1:{RECEIVER_PORT}/completions")
             print("Run one      Deployments, run-chain, Run, Quick run")
             print("A run that chooses no credentials block talks to the sandbox. Ctrl-C stops it all.", flush=True)
             signal.pause()
@@ -60,9 +62,14 @@ def _start_all(stack: contextlib.ExitStack, environment: Mapping[str, str]) -> N
         stdout=subprocess.DEVNULL,
         env={**os.environ, **environment},
     )
-    print("Starting sandbox and worker …", flush=True)
-    sandbox = stack.enter_context(_child([*python, "cordboard", "sandbox", "--port", str(SANDBOX_PORT)], environment))
+    asyncio.run(_switch_on("apply completions when one is received"))
+    print("Starting sandbox, receiver and worker …", flush=True)
+    definition = ["--definition", str(_sandbox_file(environment))]
+    command = [*python, "cordboard", "sandbox", "--port", str(SANDBOX_PORT), *definition]
+    sandbox = stack.enter_context(_child(command, environment))
     _wait_for(f"http://127.0.0.1:{SANDBOX_PORT}/healthz", sandbox)
+    receiver = [*python, "deployments.receiver", "--port", str(RECEIVER_PORT)]
+    _wait_for(f"http://127.0.0.1:{RECEIVER_PORT}/healthz", stack.enter_context(_child(receiver, environment)))
     stack.enter_context(_child([*python, "prefect", "worker", "start", "--pool", POOL, "--name", "here"], environment))
 
 
@@ -87,13 +94,40 @@ async def _register(environment: Mapping[str, str]) -> None:
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
 
 
+def _sandbox_file(environment: Mapping[str, str]) -> Path:
+    """The default sandbox, reporting the ends of its instances to our receiver."""
+    import cordboard.sandbox  # noqa: PLC0415
+
+    default = Path(cordboard.sandbox.__file__).with_name("default.yaml").read_text(encoding="utf-8")
+    secret = environment["CORDBOARD_COMPLETION_SECRETS"].split()[0]
+    url = f"http://127.0.0.1:{RECEIVER_PORT}/completions"
+    file = Path(environment["CORDBOARD_HOME"]) / "sandbox.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(mode=0o600)
+    file.write_text(f"{default}\ncallbacks:\n  url: {url}\n  secret: {secret}\n", encoding="utf-8")
+    return file
+
+
+async def _switch_on(trigger: str) -> None:
+    """Turns an event trigger on that prefect.yaml registers switched off."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  reads the settings at import
+
+    async with get_client() as client:
+        for automation in await client.read_automations_by_name(trigger):
+            await client.resume_automation(automation.id)
+
+
 def _environment() -> dict[str, str]:
     from cordboard.sandbox.definition import default_definition  # noqa: PLC0415
     from cordboard.sandbox.server import environment  # noqa: PLC0415
 
     home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
+    sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
+    erp = {"CORDBOARD_ERP_URL": f"{sandbox}/erp/records", "CORDBOARD_ERP_SECRET": WEBHOOK_SECRET}
     return {
-        **environment(default_definition(), f"http://127.0.0.1:{SANDBOX_PORT}"),
+        **({} if os.environ.get("CORDBOARD_ERP_URL") else erp),
+        "CORDBOARD_COMPLETION_SECRETS": os.environ.get("CORDBOARD_COMPLETION_SECRETS") or WEBHOOK_SECRET,
+        **environment(default_definition(), sandbox),
         "CORDBOARD_HOME": str(home),
         "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
         "PREFECT_API_URL": f"http://127.0.0.1:{PORT}/api",

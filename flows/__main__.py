@@ -18,15 +18,8 @@ from typing import Any
 from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError, InvalidDocument, Ours
-from flows.run_by_hand import (
-    deliver_webhooks,
-    detect_drift,
-    register_ivr,
-    run_chain,
-    simulate_ivr,
-    trigger_workflows,
-    update_ivr,
-)
+from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain, simulate_ivr, update_ivr
+from flows.start_by_hand import reap_instances, sync_completion, trigger_workflows
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as a shell has it
 
@@ -106,23 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     registration.add_argument("--restore", metavar="FLOW_ID", help="take the last registration of a flow back")
     registration.set_defaults(job=register_ivr)
 
-    starts = jobs.add_parser(
-        "trigger-workflows", parents=[common, vendor], help="start instances of a workflow, one or one for each row"
-    )
-    starts.add_argument("file", metavar="FILE", help="the trigger file")
-    starts.add_argument("--rows", default="", metavar="FILE|URL", help="CSV or JSONL file of a batch; may hold {today}")
-    starts.add_argument("--run-key", metavar="KEY", help="go on with an earlier run; a batch goes on by its content")
-    starts.add_argument("--max-concurrent", type=int, metavar="N", help="instances that may run at once")
-    starts.add_argument("--rate", type=float, metavar="PER_SECOND", help="calls a second at the most")
-    starts.add_argument("--skip-faulty", action="store_true", help="start the rows that fit, leave the others out")
-    starts.add_argument("--dry-run", action="store_true", help="check every row, send nothing")
-    starts.add_argument("--wait", action="store_true", help="wait until every instance has ended")
-    starts.add_argument("--wait-minutes", type=float, metavar="MINUTES", help="wait for so long at the most")
-    starts.add_argument("--explain", action="store_true", help="say what a batch that runs elsewhere waits for")
-    starts.add_argument(
-        "--patience", type=float, metavar="MINUTES", help="give up where nothing was started for so long"
-    )
-    starts.set_defaults(job=trigger_workflows)
+    _add_workflow_jobs(jobs, [common, vendor])
 
     drift = jobs.add_parser("detect-drift", parents=[common, vendor], help="compare live call flows with their files")
     drift.add_argument("files", metavar="FILE", nargs="+", help="call flow files, or patterns of them")
@@ -157,6 +134,36 @@ def _add_update(jobs: Any, parents: list[argparse.ArgumentParser]) -> None:
     update.add_argument("--base", metavar="FILE", help="the version that was edited, where nobody else has it")
     update.add_argument("--attempts", type=int, metavar="N", help="saves at the most where others save in between")
     update.set_defaults(job=update_ivr)
+
+
+def _add_workflow_jobs(jobs: Any, parents: list[argparse.ArgumentParser]) -> None:
+    starts = jobs.add_parser(
+        "trigger-workflows", parents=parents, help="start instances of a workflow, one or one for each row"
+    )
+    starts.add_argument("file", metavar="FILE", help="the trigger file")
+    starts.add_argument("--rows", default="", metavar="FILE|URL", help="CSV or JSONL file of a batch; may hold {today}")
+    starts.add_argument("--run-key", metavar="KEY", help="go on with an earlier run; a batch goes on by its content")
+    starts.add_argument("--max-concurrent", type=int, metavar="N", help="instances that may run at once")
+    starts.add_argument("--rate", type=float, metavar="PER_SECOND", help="calls a second at the most")
+    starts.add_argument("--skip-faulty", action="store_true", help="start the rows that fit, leave the others out")
+    starts.add_argument("--dry-run", action="store_true", help="check every row, send nothing")
+    starts.add_argument("--wait", action="store_true", help="wait until every instance has ended")
+    starts.add_argument("--wait-minutes", type=float, metavar="MINUTES", help="wait for so long at the most")
+    starts.add_argument("--explain", action="store_true", help="say what a batch that runs elsewhere waits for")
+    starts.add_argument(
+        "--patience", type=float, metavar="MINUTES", help="give up where nothing was started for so long"
+    )
+    starts.set_defaults(job=trigger_workflows)
+
+    sync = jobs.add_parser("sync-completion", parents=parents, help="apply the completions that wait, and tell the ERP")
+    sync.set_defaults(job=sync_completion)
+
+    reaping = jobs.add_parser(
+        "reap-instances", parents=parents, help="ask the vendor for instances that never reported their end"
+    )
+    reaping.add_argument("--report-within-minutes", type=float, metavar="MINUTES", help="ask for older ones (1440)")
+    reaping.add_argument("--limit", type=int, metavar="N", help="how many at the most, the oldest first")
+    reaping.set_defaults(job=reap_instances)
 
 
 if __name__ == "__main__":

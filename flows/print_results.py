@@ -122,6 +122,25 @@ def print_starts(document: dict[str, Any]) -> None:
         print(f"To go on: give the same command again (run key {document['run_key']})")
 
 
+def print_completions(document: dict[str, Any]) -> None:
+    """Prints what became of completions, and how the ERP's records stand."""
+    if document["status"] == "busy":
+        print("another process applies them already")
+        return
+    repeated = document["repeated"] + document["contradicted"]
+    print(f"{document['ended']} ended, {repeated} repeated, {document['unfit']} unfit")
+    if erp := document["erp"]:
+        print(f"  ERP records: {erp['delivered']} delivered, {erp['pending']} waiting, {erp['dead']} given up")
+
+
+def print_reaped(document: dict[str, Any]) -> None:
+    """Prints how instances stood that had not reported."""
+    if document["status"] == "busy":
+        print("another process asks for them already")
+    else:
+        print(", ".join(f"{document[name]} {name}" for name in ("ended", "running", "lost", "left")))
+
+
 def print_waiting(facts: dict[str, Any]) -> None:
     """Prints what a batch waits for."""
     for sentence in facts["sentences"]:

@@ -14,17 +14,19 @@ intent cannot be written, nothing may be sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection
 
-from cordboard.records.changes import LEASE_SECONDS, Claim, Fenced
+from cordboard.errors import LedgerUnavailable
+from cordboard.records.changes import LEASE_SECONDS, Claim, Fenced, Hold
 from cordboard.records.effects import require_text
 from cordboard.records.engine import explained, ledger_url, make_file, open_database, sqlite_file
 from cordboard.records.owner import Owner
-from cordboard.records.page import Change, Work, write_batch
+from cordboard.records.page import Change, RunId, Work, write_batch
 from cordboard.records.run import RunHandle
 from cordboard.records.schema import prepare
 from cordboard.records.writer import GroupCommit
@@ -106,10 +108,22 @@ class Ledger:
         """
         require_text(tenant=tenant, run_key=run_key, kind=kind)
         run_id = (tenant, run_key)
-        epoch = await self.submit(Claim(run_id, kind, owner or Owner.current(), self.lease_seconds))
+        claimed = self.submit(Claim(run_id, kind, owner or Owner.current(), self.lease_seconds))
+        try:
+            epoch = await asyncio.shield(claimed)
+        except asyncio.CancelledError:
+            claimed.add_done_callback(lambda ended: self._let_go(run_id, ended))
+            raise
         handle = RunHandle(self, Fenced(run_id, epoch), self._runs.discard)
         self._runs.add(handle)
         return handle
+
+    def _let_go(self, run_id: RunId, claimed: asyncio.Future[int]) -> None:
+        """Gives back a run whose claim nobody waited for; else this process would hold it to its end."""
+        if not claimed.cancelled() and claimed.exception() is None:
+            with contextlib.suppress(LedgerUnavailable):
+                release = self.submit(Hold(Fenced(run_id, claimed.result()), release=True))
+                release.add_done_callback(asyncio.Future.exception)  # nobody waits: hear it, drop it
 
     def submit(self, change: Change | Work) -> asyncio.Future[Any]:
         """Queues a change for the next commit; the future ends when it is durable."""

@@ -126,7 +126,7 @@ instances = Table(
     Column("status", Text, nullable=False),  # `running`, the vendor's word for its end, or `lost`
     Column("started_at", Float(53), nullable=False),
     Column("ended_at", Float(53)),
-    Index("instances_by_status", "tenant", "workflow_id", "status", "started_at"),
+    Index("instances_by_status", "tenant", "status", "started_at"),
     Index("instances_by_effect", "effect_key"),
 )
 

@@ -99,7 +99,7 @@ class Places:
                 continue
             try:
                 await self._serve(waiting)
-            except (LedgerUnavailable, VendorFailed) as error:
+            except Exception as error:  # whatever it is, nobody may wait for a place that nobody hands out
                 for *_, future in waiting:
                     if not future.done():
                         future.set_exception(error)

@@ -20,13 +20,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 def test_up_runs_a_deployment_with_a_block_and_stops_whole(
     tmp_path: Path, checkout: Path, wait_until: Callable[..., None]
 ) -> None:
-    port, sandbox_port = free_port(), free_port()
+    port, sandbox_port, receiver_port = free_port(), free_port(), free_port()
     home = tmp_path / "home"
     environment = {
         **os.environ,
         "CORDBOARD_HOME": str(home),
         "CORDBOARD_PORT": str(port),
         "CORDBOARD_SANDBOX_PORT": str(sandbox_port),
+        "CORDBOARD_RECEIVER_PORT": str(receiver_port),
     }
     environment.pop("PREFECT_HOME", None)
     printed = tmp_path / "up.txt"
@@ -42,7 +43,7 @@ def test_up_runs_a_deployment_with_a_block_and_stops_whole(
         up.send_signal(signal.SIGINT)
         up.wait(60)
     assert up.returncode == 0
-    assert not any(is_open(each) for each in (port, sandbox_port))
+    assert not any(is_open(each) for each in (port, sandbox_port, receiver_port))
     assert (home / "ledger.db").stat().st_mode & 0o077 == 0
 
 

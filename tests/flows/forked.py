@@ -12,9 +12,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(
-    [f"flows.{name}" for name in ("run_chain", "register_ivr", "update_ivr", "detect_drift", "simulate_ivr")]
-)
+_FLOWS = ("run_chain", "register_ivr", "update_ivr", "detect_drift", "simulate_ivr", "trigger_workflows")
+FORKING.set_forkserver_preload([f"flows.{name}" for name in _FLOWS])
 
 
 class Forked:

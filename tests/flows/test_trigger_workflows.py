@@ -6,6 +6,8 @@ import asyncio
 import csv
 import json
 import re
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,26 @@ def test_by_hand_it_prints_what_came_of_it_and_how_to_go_on(vendor: Any, start: 
     assert "wf_appointment_reminder: 2 of 3 started" in out
     assert "1 not started" in out
     assert re.search(r"run key batch-[0-9a-f]{12}", out)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+def test_a_batch_that_was_ended_goes_on_by_the_same_command(start: Any, tmp_path: Path, how: signal.Signals) -> None:
+    rows = rows_of(tmp_path, 60)
+    slow = {"match": {**POST, "every": 1}, "fault": {"hang": {"at": "before_commit", "seconds": 0.2}}}
+    with running_sandbox(_roomy(), Faults.of(slow)) as box:
+        words = ("trigger-workflows", TRIGGER, "--rows", rows, "--json")
+        first = start(box, *words, CORDBOARD_IN_FLIGHT="4")
+        while len(box.truth.instances) < 10:
+            time.sleep(0.02)
+        first.send_signal(how)
+        first.communicate(timeout=60)
+        assert first.returncode
+        second = start(box, *words)
+        out, _ = second.communicate(timeout=60)
+        document = json.loads(out)
+        assert (second.returncode, document["status"]) == (0, "completed")
+        assert document["already_started"] >= 6
+        assert len({entry.reference for entry in box.truth.instances}) == len(box.truth.instances) == 60
 
 
 def test_explain_says_what_a_batch_waits_for(vendor: Any, start: Any) -> None:

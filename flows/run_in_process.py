@@ -1,0 +1,96 @@
+"""How `python -m flows` runs a flow in this process: what is asked for, the credentials, the server, the document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cordboard.errors import BadCall, Theirs
+
+if TYPE_CHECKING:
+    from blocks.webhook import WebhookEndpoint
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+def asked_of(model: type[Asked], **options: Any) -> Asked:
+    """What a flow is asked for; an option that was not given takes the flow's own default.
+
+    Raises:
+        BadCall: an option holds what it cannot hold.
+    """
+    try:
+        return model(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        said = [(fault["loc"][-1:], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        faults = "; ".join(": ".join([*map(str, where), what]) for where, what in said)
+        raise BadCall(f"cannot run it so: {faults}") from None
+
+
+def show(document: dict[str, Any], in_words: Any, *, as_json: bool) -> None:
+    """Prints a document, for programs or for people."""
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False)) if as_json else in_words(document)
+
+
+async def run(
+    flow: Any,
+    asked: Any,
+    credentials: str | None,
+    *webhook: str | None,
+    vendor: Literal["cxone", "genesys"] = "cxone",
+    needs_login: bool = True,
+) -> Any:
+    """Runs a flow with the credentials and webhooks that were named, and gives back its state."""
+    block = _credentials_block(vendor)
+    login = block.from_env(os.environ) if needs_login and not credentials else None  # what is missing is told at once
+    await reach_server()
+    endpoint = [await load_webhook(name) for name in webhook]
+    if needs_login and credentials:
+        login = await _load(block, credentials)
+    return await flow(asked, login, *endpoint, return_state=True)
+
+
+async def reach_server() -> None:
+    """Makes sure that Prefect answers.
+
+    Raises:
+        Theirs: it does not.
+    """
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        if trouble := await client.api_healthcheck():
+            raise Theirs(f"the Prefect server at {client.api_url} cannot be reached: {trouble}")
+
+
+def _credentials_block(vendor: Literal["cxone", "genesys"]) -> Any:
+    from blocks.cxone import CXoneCredentials  # noqa: PLC0415
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
+
+    return GenesysCloudCredentials if vendor == "genesys" else CXoneCredentials
+
+
+async def load_webhook(name: str | None) -> WebhookEndpoint | None:
+    """The webhook block of a name, or None without one."""
+    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
+
+    return await _load(WebhookEndpoint, name) if name else None
+
+
+async def _load(block: Any, name: str) -> Any:
+    try:
+        return await block.aload(name)
+    except ValueError as error:
+        raise BadCall(f"no block {block.get_block_type_slug()}/{name} on this Prefect server: {error}") from None
+
+
+def document_of(state: Any) -> dict[str, Any]:
+    """The document that a flow ended with; its error where it has none."""
+    found = asyncio.run(state.aresult(raise_on_failure=False))
+    if isinstance(found, BaseException):
+        raise found
+    return dict(found)
