@@ -181,9 +181,15 @@ class Step:
                 f"{self.effect.subject} is {before} and cannot become {self.to} (its class is {self.effect.safety})"
             )
         in_doubt = before in (EffectState.SENT, EffectState.UNKNOWN)
-        if row and in_doubt and self.to is EffectState.READY and not self._is_ours(row):
+        if row and in_doubt and self._needs_to_be_ours(row) and not self._is_ours(row):
             raise WrongState(f"{self.effect.subject} was sent again by run {row['run_key']!r} in the meantime")
         self._write(page, before, row["attempts"] if row else 0)
+
+    def _needs_to_be_ours(self, row: Row) -> bool:
+        """Whether it says "certainly no effect", or sends again what its caller has looked at."""
+        if self.to is EffectState.FAILED:  # a run may say so of what its own earlier owner left
+            return bool(row["run_key"] != self.run_id[1])
+        return self.to is EffectState.READY or (self.to is EffectState.SENT and self.seen is not None)
 
     def _is_ours(self, row: Row) -> bool:
         """Whether nobody else sent it since its caller looked; else "it had no effect" is true of another send."""

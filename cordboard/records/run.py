@@ -50,7 +50,13 @@ class RunHandle:
         await self.release()
 
     async def intend(
-        self, effect: Effect, attempt: int = 1, messages: Sequence[Message] = (), *, in_doubt: bool = False
+        self,
+        effect: Effect,
+        attempt: int = 1,
+        messages: Sequence[Message] = (),
+        *,
+        in_doubt: bool = False,
+        seen: int | None = None,
     ) -> None:
         """Records that the effect is about to be sent. Only after this returned may the first byte leave.
 
@@ -59,6 +65,8 @@ class RunHandle:
             attempt: which send of this call it is, from 1.
             messages: leave from the outbox if and only if this is recorded.
             in_doubt: whether an earlier send may have taken effect: then a cancelled intent leaves it UNKNOWN.
+            seen: the sends that were on record when the caller looked; where another run has sent it since, this one
+                is refused. None takes no notice.
 
         Raises:
             SameIdOtherBody: the id was recorded with another body.
@@ -71,6 +79,7 @@ class RunHandle:
             "effect.intended",
             {"attempt": attempt},
             messages=self._bodies(messages),
+            seen=seen,
         )
         written = self._ledger.submit(step)
         try:

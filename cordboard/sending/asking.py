@@ -18,11 +18,14 @@ NOT_THERE = "the vendor was asked after the time in which it would have come abo
 def settled_at(order: Order, known: Entry) -> float:
     """When a "not there" about what another run left proves something, in seconds since the epoch.
 
-    An intent without an outcome may be a call that is still open, so its whole timeout comes on top.
+    An intent without an outcome may be a call that is still open: it leaves within one timeout and ends within another.
+    A call that was cancelled may be worked on until its timeout, for all we know.
     """
     assert order.look_up is not None
     told = datetime.fromisoformat(known.updated_at).timestamp()
-    open_for = order.timeout_seconds if known.state is EffectState.SENT else 0.0
+    open_for = 2 * order.timeout_seconds if known.state is EffectState.SENT else 0.0
+    if (known.evidence or {}).get("kind") == "cancelled":
+        open_for = order.timeout_seconds
     return told + open_for + order.look_up.settle_seconds
 
 

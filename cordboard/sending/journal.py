@@ -27,7 +27,9 @@ class RunJournal:
         starting = () if self.attempts else self._order.starting
         self.doubt, self.out = self.doubt or self.out, False
         self._order.leaving()
-        await self._run.intend(self._order.effect, attempt, messages=starting, in_doubt=self.doubt)
+        known = self._order.known
+        seen = known.attempts if known else 0
+        await self._run.intend(self._order.effect, attempt, messages=starting, in_doubt=self.doubt, seen=seen)
         self.attempts, self.open = attempt, True
 
     def leaving(self) -> None:

@@ -52,6 +52,14 @@ async def send_once(run: RunHandle, session: VendorSession, order: Order, unsett
         LedgerUnavailable, StaleOwner, SameIdOtherBody: nothing more was sent.
     """
     unsettled = {} if unsettled is None else unsettled
+    try:
+        return await _brought_about(run, session, order, unsettled)
+    except WrongState:
+        unsettled.pop(order.effect.logical_id, None)
+        return await _in_other_hands(run, order)
+
+
+async def _brought_about(run: RunHandle, session: VendorSession, order: Order, unsettled: Unsettled) -> Sent:
     if order.effect.logical_id in unsettled:
         left = unsettled[order.effect.logical_id]
         if left is not None:
@@ -67,19 +75,18 @@ async def send_once(run: RunHandle, session: VendorSession, order: Order, unsett
         if known is not None and not _may_repeat(order, known):
             return await _still_unknown(run, order, known)
         return await record(run, order, await _sent(run, session, order, unsettled), unsettled)
-    try:
-        return await _until_known(run, session, order, unsettled)
-    except WrongState:
-        return await _in_other_hands(run, order)
+    return await _until_known(run, session, order, unsettled)
 
 
 async def _until_known(run: RunHandle, session: VendorSession, order: Order, unsettled: Unsettled) -> Sent:
     """Sends, and asks what became of it where that is unknown, until one of both is sure."""
     look_up = order.look_up
     assert look_up is not None
-    known, found = order.known, None
+    known, found, until = order.known, None, 0.0
+    if known is not None and order.is_in_doubt:
+        until = settled_at(order, known)
     if known is not None and order.is_in_doubt and not _may_repeat(order, known):
-        found = await ask(run, session, order, look_up, settled_at(order, known))
+        found = await ask(run, session, order, look_up, until)
         order = replace(order, known=None)
     for _ in range(ROUNDS):
         if found is not None:
@@ -88,7 +95,7 @@ async def _until_known(run: RunHandle, session: VendorSession, order: Order, uns
         if sent.state is not EffectState.UNKNOWN:
             return sent
         order = replace(order, known=None, starting=())
-        found = await ask(run, session, order, look_up, look_up.clock() + look_up.settle_seconds)
+        found = await ask(run, session, order, look_up, max(until, look_up.clock() + look_up.settle_seconds))
         found = found and replace(found, attempts=sent.attempts)
     if found is None:
         found = replace(sent, state=EffectState.FAILED)

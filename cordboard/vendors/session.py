@@ -30,6 +30,7 @@ from cordboard.vendors.wire import NoReply, Outcome, Reply, Request, Verdict, de
 
 __all__ = ["Answer", "Journal", "SessionLimits", "VendorSession"]
 
+_TOO_OLD = Verdict(Outcome.REFUSED, "not_sent", message="it waited so long for a connection that it was not sent")
 _TOO_LATE = Verdict(Outcome.REFUSED, "deadline", message="the time for this ran out before anything was sent")
 
 
@@ -218,11 +219,17 @@ class VendorSession:
             return _TOO_LATE
         if call.journal:
             await call.journal.sending(call.sends + 1)
+        intended = self._clock()
         async with self._open:
-            if call.is_late():  # the time ran out in the queue for a connection
+            # In the queue for a connection the time ran out, or the intent grew old, as where the process was stopped:
+            # others may go by it no more.
+            late = (
+                _TOO_LATE if call.is_late() else _TOO_OLD if self._clock() > intended + order.timeout_seconds else None
+            )
+            if late:
                 if call.journal:
-                    await call.journal.refused(call.sends + 1, _TOO_LATE)
-                return _TOO_LATE
+                    await call.journal.refused(call.sends + 1, late)
+                return late
             call.sends, call.sent_now = call.sends + 1, True
             if call.journal:
                 call.journal.leaving()
