@@ -15,6 +15,7 @@ from prefect.utilities.urls import url_for
 from pydantic import Field
 
 from cordboard.jsontext import digest
+from cordboard.updating.callers import told_of_callers
 from cordboard.updating.proposing import saved_body
 from cordboard.updating.run import UpdateRun
 from tasks.process import log
@@ -94,4 +95,4 @@ def _change_of(run: UpdateRun) -> str:
     nodes = {name: (before.get(name), after.get(name)) for name in {*before, *after}}
     changed = sorted((name, *pair) for name, pair in nodes.items() if pair[0] != pair[1])
     sentences = sorted(each.sentence for each in proposal.differences)
-    return digest([changed, sentences, [each.sentence for each in run.noticed or ()]])
+    return digest([changed, sentences, [each.sentence for each in told_of_callers(run)]])

@@ -14,13 +14,13 @@ from tasks.flow_artifacts import artifact_key, finding_line, publish_picture, se
 
 _SAID = {
     "planned": "This is a plan. Nothing was sent.",
-    "unchanged": "There is nothing to do: this edit was made before. Nothing was sent.",
+    "unchanged": "There is nothing to do: the live flow holds this edit, or this very edit was saved before.",
     "saved": "It is saved, over the version that it was made for.",
     "conflict": "Others changed the same. Nothing was sent: decide between the values below, and edit what is live.",
     "invalid": "The merged flow is not fit to be saved. Nothing was sent.",
     "declined": "Nobody agreed to it. Nothing was sent.",
     "unverified": "It was saved, and it was not read back as it was sent.",
-    "overtaken": "Others saved in between again and again. Nothing of this edit was saved.",
+    "overtaken": "Each save was refused as too late, as where others save in between. Nothing of this edit was saved.",
     "unknown": "The vendor's answer was lost, and the live flow does not show it yet. Run it again: it is done once.",
     "failed": "It was not saved.",
 }
@@ -39,7 +39,9 @@ async def publish_update(run: UpdateRun, document: Mapping[str, Any]) -> None:
 def update_markdown(document: Mapping[str, Any]) -> str:
     """A page on an update as it ended."""
     error = document.get("error") or {}
-    lines = [f"# {plain(document['flow_id'])}: {document['status']}", "", _SAID[document["status"]]]
+    said = _SAID[document["status"]]
+    said = said.replace("Nothing was sent", "Nothing was saved") if document["attempts"] else said  # sent, and refused
+    lines = [f"# {plain(document['flow_id'])}: {document['status']}", "", said]
     lines += ["", plain(str(error["message"]))] if error.get("message") else []
     lines += body_markdown(document)
     lines += section("What is not as it should be", list(document["differences"]))
@@ -89,7 +91,7 @@ def _conflicts(conflicts: list[dict[str, Any]]) -> list[str]:
 def _value(value: Any) -> str:
     text = "nothing" if value is None else dump_json(value)
     shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
-    return plain(shown).replace("|", "\\|")
+    return plain(shown)
 
 
 def _decision(said: Mapping[str, Any] | None) -> list[str]:

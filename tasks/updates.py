@@ -10,10 +10,10 @@ from prefect.states import Completed, Failed
 
 from cordboard.findings import errors_in
 from cordboard.records.effects import EffectState
-from cordboard.updating import loop
-from cordboard.updating.proposing import noticed
+from cordboard.sending import Sent
+from cordboard.updating import callers, loop
 from cordboard.updating.run import UpdateRun
-from cordboard.updating.saving import read_back, save
+from cordboard.updating.saving import is_overtaken, read_back, save
 from tasks.data_actions import PROCESS_TROUBLE
 
 
@@ -47,8 +47,9 @@ async def rehearse(run: UpdateRun) -> State[Any]:
 @task(name="compare-behaviour", task_run_name="say what callers notice", persist_result=False)
 async def compare(run: UpdateRun) -> State[Any]:
     """Says what is different for callers, into `run.noticed`."""
-    found = run.noticed = noticed(run.proposed)
-    count = len(found)
+    if why := callers.compare(run):
+        return Failed(name="NotCompared", message=why)
+    count = len(run.noticed or ())
     return Completed(message=f"{count} thing{'' if count == 1 else 's'} that callers notice")
 
 
@@ -62,10 +63,17 @@ async def save_flow(flow_id: str, run: UpdateRun) -> State[Any]:
     """
     await save(run)
     assert run.sent is not None
-    get_run_logger().info("%s %s", flow_id, run.status)
-    if run.sent.state is EffectState.DONE:
+    state = state_of_save(run.sent, run)
+    get_run_logger().info("%s %s", flow_id, state.name)
+    return state
+
+
+def state_of_save(sent: Sent, run: UpdateRun) -> State[Any]:
+    """How a save stands in the UI; one that came too late is made anew in the next round, and is no plan."""
+    if sent.state is EffectState.DONE:
         return Completed(message=f"version {run.version}")
-    return Failed(name=run.status.title(), message=str((run.sent.error or {}).get("message", "")))
+    name = "overtaken" if is_overtaken(sent) else run.status
+    return Failed(name=name.title(), message=str((sent.error or {}).get("message", "")))
 
 
 @task(name="verify-flow", task_run_name="read {flow_id} back", persist_result=False)

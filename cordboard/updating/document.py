@@ -10,11 +10,14 @@ from cordboard.errors import NO_ACCESS, NOT_NOW
 from cordboard.findings import Finding
 from cordboard.records.effects import Message
 from cordboard.records.metrics import latency_summary
+from cordboard.updating.callers import told_of_callers
 from cordboard.updating.model import Proposal
 from cordboard.updating.run import UpdateRun, content_of, file_of
 
 #: Statuses with which there is nothing left for a person to do.
 GOOD: frozenset[str] = frozenset({"planned", "unchanged", "saved"})
+#: Statuses with which this edit is a version of the live flow.
+SAVED: frozenset[str] = frozenset({"saved", "unverified"})
 OPERATION, COMPLIANCE_TAG = "UPDATE_IVR_NODES", "IVR_CHANGE_MANAGEMENT"  # seed 002, step 5
 EVENT = "flow.nodes.updated"
 
@@ -31,7 +34,8 @@ def update_document(run: UpdateRun) -> dict[str, Any]:
         "trace_id": run.trace_id,
         "attempts": run.attempts,
         **_proposed(run.proposal),
-        "noticed": [change.as_json() for change in run.noticed or ()],
+        "changes": _changes(run),
+        "noticed": [change.as_json() for change in told_of_callers(run)],
         "decision": dict(run.decision) if run.decision else None,
         "verified": run.verified,
         "differences": list(run.differences),
@@ -50,11 +54,11 @@ def invalid_document(flow_id: str, file: str, findings: tuple[Finding, ...]) -> 
 
 def messages_of(run: UpdateRun, endpoint: str | None) -> tuple[Message, ...]:
     """The webhook that tells a delivery pipeline of a save; none where no endpoint is set, or nothing was saved."""
-    if endpoint is None or run.status not in {"saved", "unverified"}:
+    if endpoint is None or run.status not in SAVED:
         return ()
     status = "deployed" if run.status == "saved" else "unverified"
     body = {"event": EVENT, "flow_id": run.flow_id, "version": run.version, "status": status}
-    return (Message(endpoint, EVENT, {**body, "run_key": run.handle.run_key, "changes": _changes(run.proposal)}),)
+    return (Message(endpoint, EVENT, {**body, "run_key": run.handle.run_key, "changes": _changes(run)}),)
 
 
 def audit_entry(run: UpdateRun) -> dict[str, Any]:
@@ -70,8 +74,9 @@ def audit_entry(run: UpdateRun) -> dict[str, Any]:
         "reason": run.patch.reason,
         "latency_ms": round(run.latencies[-1], 3) if run.latencies else 0.0,
         "validation_success": run.status not in {"invalid", "conflict"},
-        "changes_applied": content_of(run.patch),
-        "changes": _changes(run.proposal),
+        "edit": content_of(run.patch),
+        "changes_applied": content_of(run.patch) if run.status in SAVED else {},
+        "changes": _changes(run),
         "decision": dict(run.decision) if run.decision else None,
         "compliance_tag": COMPLIANCE_TAG,
     }
@@ -103,14 +108,14 @@ def _proposed(proposal: Proposal | None) -> dict[str, Any]:
     return {
         "conflicts": [{**conflict.as_json(), "sentence": conflict.sentence} for conflict in proposal.conflicts],
         "findings": [finding.as_json() for finding in proposal.findings],
-        "changes": _changes(proposal),
         "rehearsals": [rehearsal.as_json() for rehearsal in proposal.rehearsals],
         "unrehearsed": list(proposal.unrehearsed),
     }
 
 
-def _changes(proposal: Proposal | None) -> list[str]:
-    return [difference.sentence for difference in proposal.differences] if proposal else []
+def _changes(run: UpdateRun) -> list[str]:
+    proposed = run.proposal.differences if run.proposal else ()
+    return list(run.changes) or [difference.sentence for difference in proposed]
 
 
 def _error_of(run: UpdateRun) -> dict[str, Any] | None:
@@ -119,5 +124,5 @@ def _error_of(run: UpdateRun) -> dict[str, Any] | None:
 
 
 def _undo(run: UpdateRun) -> str:
-    saved = run.status in {"saved", "unverified"} and run.sent is not None
+    saved = run.status in SAVED and run.sent is not None
     return f"python -m flows update-ivr --undo {run.handle.run_key}" if saved else ""

@@ -20,6 +20,7 @@ _OPEN = frozenset({EffectState.SENT, EffectState.UNKNOWN})
 #: The end after which nothing of a save is left to do: it was read back, and told to everybody who waits for it.
 _TOLD = "flow.update.saved"
 _MAKE_ANEW = "to make it again, say which version you edit now: set `base_version`"
+_BRING_BACK = "it was taken back by this already: if it is live again, give --undo the update that brought it back"
 _END_IT = "the run that saved it did not end: give it again without the dry run, to read it back and tell of it"
 
 
@@ -43,7 +44,8 @@ async def recall(run: UpdateRun) -> None:
                 run.verified = True  # it was found by joining the edit with that version, which changed nothing
             if run.status == "unchanged":
                 await _demand_same_flow(run)
-                what_then = _MAKE_ANEW if was_told else _END_IT
+                anew = _MAKE_ANEW if run.patch.document else _BRING_BACK  # an undo has no file to say a version in
+                what_then = anew if was_told else _END_IT
                 run.notes += (f"this very edit was saved as version {run.version} at {entry.updated_at}; {what_then}",)
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 from cordboard.updating.earlier import conclude_as_held, recall, settle_open
 from cordboard.updating.model import Limits
 from cordboard.updating.proposing import propose, rehearsed
-from cordboard.updating.reading import find_base, read_live
+from cordboard.updating.reading import check_version, find_base, read_live
 from cordboard.updating.run import UpdateRun
-from cordboard.updating.saving import is_overtaken, read_back, save
+from cordboard.updating.saving import is_overtaken, read_back, save, say_why_refused
 from cordboard.updating.turn import turn
 
 Step = Callable[[UpdateRun], Awaitable[None]]
@@ -48,20 +48,28 @@ async def join(run: UpdateRun) -> None:
         InvalidDocument: the edit does not fit the version that it was made from.
         VendorFailed: the live flow cannot be read.
     """
-    run.sent = None  # how an earlier round ended is on record, and not how this one ends
+    run.sent = run.noticed = None  # how an earlier round ended is on record, and not how this one ends
     live = await read_live(run)
-    if run.base is None:
-        run.base = await find_base(run, live)
-    ours = run.ours()
     await settle_open(run, live)
     if run.status == "saved":
         return
-    run.proposal = propose(run.base, ours, live, today=run.today)
+    check_version(run, live)
+    if run.base is None:
+        run.base = await find_base(run, live)
+    run.proposal = propose(run.base, run.ours(), live, today=run.today)
     if run.status != "planned":  # a dry run that found an earlier save; that is its version
         return
     run.version = run.proposal.version
-    if run.proposal.verdict == "unchanged" and not run.dry_run and await conclude_as_held(run):
+    if run.proposal.verdict == "unchanged" and not run.dry_run:
+        await _end_unchanged(run)
+
+
+async def _end_unchanged(run: UpdateRun) -> None:
+    if await conclude_as_held(run):
         run.status = "saved"
+    elif run.refused:  # such as a proxy that sent it twice, and gave us the second answer
+        late = f"a save of this run, over version {run.refused[-1]}, was refused as too late"
+        run.notes += (f"{late}; version {run.version}, which is live, holds the edit, and may be this very save",)
 
 
 async def rehearse(run: UpdateRun) -> None:
@@ -102,8 +110,10 @@ async def bring_about(
     while run.status == "planned" and await _in_turn(run, steps, sleep) == "again":
         if run.attempts >= run.limits.attempts or time.monotonic() >= run.deadline:
             run.status = "overtaken"
-            return
+            break
         await sleep(wait_after(run.attempts, run.limits, chance()))
+    if run.status == "overtaken":
+        say_why_refused(run)
     if run.status == "saved" and run.verified is None:
         await steps.verify(run)
 

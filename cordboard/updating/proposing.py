@@ -18,14 +18,11 @@ from cordboard.ivr.dialects.genesys import from_genesys, to_genesys
 from cordboard.ivr.diff import Difference, differences
 from cordboard.ivr.merge import merge
 from cordboard.ivr.model import Flow
-from cordboard.ivr.paths import Change, behaviour_changes
 from cordboard.ivr.suite import load_suite, run_suite
 from cordboard.ivr.topology import check_flow
 from cordboard.ivr.trace import compile_flow
 from cordboard.updating.model import Proposal, Rehearsal
 
-#: So many moments of calls are compared to say what callers notice; larger flows are compared in part, and it says so.
-MOST_PAIRS = 20_000
 #: The node in a path, which ends where the next field begins.
 _NODE = re.compile(r"nodes\.[^.\[]+")
 _INDEX = re.compile(r"\[\d+\]")
@@ -68,20 +65,21 @@ def propose(base: Flow, ours: Flow, body: Mapping[str, Any], *, today: date) -> 
         version,
         merged,
         findings=tuple(_findings(live, merged, today)),
-        differences=_differences(live, merged, touched),
+        differences=changes_between(live, merged, touched),
         touched=touched,
         changes_nothing=saved_body(live) == saved_body(merged),
     )
 
 
-def _differences(live: Flow, merged: Flow, touched: Iterable[str]) -> tuple[Difference, ...]:
+def changes_between(before: Flow, after: Flow, touched: Iterable[str] | None = None) -> tuple[Difference, ...]:
     """What changes, by meaning; ways out of untouched nodes are not looked at, and that is most of a large flow."""
-    changed = {*touched, *({node.id for node in live.nodes} - {node.id for node in merged.nodes})}
+    touched = touched_nodes(before, after) if touched is None else touched
+    changed = {*touched, *({node.id for node in before.nodes} - {node.id for node in after.nodes})}
 
     def part(flow: Flow) -> Flow:
         return replace(flow, transitions=tuple(each for each in flow.transitions if each.source in changed))
 
-    return differences(part(live), part(merged))
+    return differences(part(before), part(after))
 
 
 def _findings(live: Flow, merged: Flow, today: date) -> Iterator[Finding]:
@@ -136,14 +134,3 @@ def _rehearsals(program: Any, flow: Flow, suites: Iterable[Path]) -> Iterable[Re
     for path in suites:
         suite = load_suite(path, flow)
         yield Rehearsal(suite.name, str(path), run_suite(program, suite))
-
-
-def noticed(proposal: Proposal) -> tuple[Change, ...]:
-    """What callers notice of it, in sentences; nothing where one of the two flows cannot be called at all."""
-    if proposal.merged is None or errors_in(proposal.findings):
-        return ()
-    try:
-        before, after = compile_flow(proposal.live), compile_flow(proposal.merged)
-    except InvalidDocument:  # the live flow is broken; what the edit mends stands among the differences
-        return ()
-    return behaviour_changes(before, after, most_pairs=MOST_PAIRS)

@@ -15,6 +15,8 @@ from cordboard.vendors.genesys import read_flow, read_flow_version
 from cordboard.vendors.wire import Outcome, Request
 
 READ_SECONDS = 30.0
+#: Refusals of a version that come again with every try.
+_NOT_SHOWN = frozenset({"forbidden", "rejected"})
 
 
 async def read_live(run: UpdateRun) -> dict[str, Any]:
@@ -40,6 +42,24 @@ async def read_version(run: UpdateRun, version: int) -> dict[str, Any] | None:
     return await _read(run, request, f"version {version} of {run.flow_id}")
 
 
+async def version_shown(run: UpdateRun, version: int) -> dict[str, Any] | None:
+    """A version, or None where the vendor will not show it, now or later: then the live flow has to tell.
+
+    Raises:
+        VendorFailed: it cannot be read at the moment.
+    """
+    return (await _version_or_why(run, version))[0]
+
+
+async def _version_or_why(run: UpdateRun, version: int) -> tuple[dict[str, Any] | None, str]:
+    try:
+        return await read_version(run, version), ""
+    except VendorFailed as error:
+        if error.evidence.get("kind") not in _NOT_SHOWN:
+            raise
+        return None, f" ({error})"
+
+
 async def _read(run: UpdateRun, request: Request, what: str) -> dict[str, Any] | None:
     verdict = (await run.session.call(request, timeout_seconds=READ_SECONDS)).verdict
     if verdict.outcome is Outcome.ACCEPTED:
@@ -54,21 +74,32 @@ async def find_base(run: UpdateRun, live: Mapping[str, Any]) -> Flow:
     """The flow that the author edited: the live one, one that the ledger keeps, or one that the vendor still has.
 
     Raises:
-        BadCall: nobody has it any more, or it never was.
+        BadCall: nobody has it any more.
+    """
+    wanted, now = run.patch.base_version, live["version"]
+    if wanted == now:
+        return understood(live)
+    found, why = await version_kept(run.ledger, run.handle, run.flow_id, wanted), ""
+    if found is None:
+        found, why = await _version_or_why(run, wanted)
+    if found is None:
+        raise BadCall(
+            f"{_where(run)} edits version {wanted} of {run.flow_id}; the live flow is version {now}, and neither the "
+            f"ledger nor the vendor has version {wanted} any more{why}. Without it nobody can tell your edit from the "
+            f"edits of others: give the flow that you edited with --base FILE, or make the edit anew from version {now}"
+        )
+    return understood(found)
+
+
+def check_version(run: UpdateRun, live: Mapping[str, Any]) -> None:
+    """Checks that the version that was edited can be an earlier one of this flow, whoever has it.
+
+    Raises:
+        BadCall: it never was.
     """
     wanted, now = run.patch.base_version, live["version"]
     if wanted > now:
         raise BadCall(f"{_where(run)} edits version {wanted} of {run.flow_id}, and the live flow is version {now}")
-    if wanted == now:
-        return understood(live)
-    found = await version_kept(run.ledger, run.handle, run.flow_id, wanted) or await read_version(run, wanted)
-    if found is None:
-        raise BadCall(
-            f"{_where(run)} edits version {wanted} of {run.flow_id}; the live flow is version {now}, and neither the "
-            f"ledger nor the vendor has version {wanted} any more. Without it nobody can tell your edit from the edits "
-            f"of others: give the flow that you edited with --base FILE, or make the edit anew from version {now}"
-        )
-    return understood(found)
 
 
 def check_base(run: UpdateRun, base: Flow) -> None:

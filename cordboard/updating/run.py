@@ -46,6 +46,8 @@ class UpdateRun:
         differences: what was read back otherwise, as sentences.
         notes: what else a person should know, as sentences.
         noticed: what callers notice; None where nobody looked.
+        changes: what the save changed, as sentences, where the proposal does not say it: another run made it.
+        refused: the versions over which saves were refused as too late.
         decision: what a person said, where somebody was asked.
         decided_on: digest of what that person saw.
         latencies: of each save, milliseconds.
@@ -73,6 +75,8 @@ class UpdateRun:
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     noticed: tuple[Change, ...] | None = None
+    changes: tuple[str, ...] = ()
+    refused: list[int] = field(default_factory=list)
     decision: Mapping[str, Any] | None = None
     decided_on: str = ""
     latencies: list[float] = field(default_factory=list)

@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from cordboard.errors import BadCall, VendorFailed
+from cordboard.ivr.canonical import without_bookkeeping
+from cordboard.ivr.dialects.genesys import from_genesys
 from cordboard.jsontext import digest
 from cordboard.records.effects import Effect, EffectState
 from cordboard.sending import Order, Sent, send_once
 from cordboard.updating.comparing import not_as_sent, whose
 from cordboard.updating.kept import Kept, keep_intended, keep_read, saves_of, version_kept
-from cordboard.updating.proposing import saved_body
-from cordboard.updating.reading import read_live, read_version
+from cordboard.updating.proposing import changes_between, saved_body
+from cordboard.updating.reading import read_live, version_shown
 from cordboard.updating.run import UpdateRun
 from cordboard.vendors.genesys import save_flow
 
 SAVE_SECONDS = 60.0
 #: Waits before the looks at a flow whose save has no certain answer: a late commit may still come.
 LOOKS_AFTER_SECONDS = (0.0, 0.5, 2.0)
-#: Refusals of a version that come again with every try.
-_NOT_SHOWN = frozenset({"forbidden", "rejected"})
 #: The live flow can be saved over no more: whatever becomes of a request for an older version, it has no effect.
 _TOO_LATE = {"kind": "conflict", "message": "somebody else saved first: this save can take effect no more"}
 
@@ -52,14 +52,38 @@ async def save(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = async
     )
     sent = await send_once(handle, run.session, order, run.unsettled)
     run.attempts += 1
-    run.latencies.append(sent.latency_ms)
+    if sent.attempts:
+        run.latencies.append(sent.latency_ms)
     if sent.state is EffectState.UNKNOWN:
         sent = await _settled(run, effect, kept, sent, sleep)
+    _stand(run, sent, proposal.version)
+
+
+def _stand(run: UpdateRun, sent: Sent, over: int) -> None:
+    """Says how the update stands after a save over a version."""
     run.sent = sent
     if sent.state is EffectState.DONE:
         run.status, run.version = "saved", sent.output["version"]
-    elif not is_overtaken(sent):
-        run.status = "failed" if sent.state is EffectState.FAILED else "unknown"
+        if run.version != over + 1 and not sent.reused:
+            _note(run, f"saved over version {over} as version {run.version}: see what became of version {over + 1}")
+    elif is_overtaken(sent):
+        run.refused.append(over)
+    elif sent.state is EffectState.FAILED:
+        is_late = (sent.error or {}).get("kind") == "deadline" and run.refused
+        run.status = "overtaken" if is_late else "failed"
+    else:
+        run.status = "unknown"
+
+
+def say_why_refused(run: UpdateRun) -> None:
+    """Where the last saves were refused over the same version: then nobody saved in between, as far as can be seen."""
+    if len(run.refused) > 1 and run.refused[-1] == run.refused[-2]:
+        why = "somebody may hold it locked, or the vendor shows an old one"
+        _note(run, f"version {run.refused[-1]} is live still, and saves over it were refused as too late: {why}")
+
+
+def _note(run: UpdateRun, sentence: str) -> None:
+    run.notes = (*(note for note in run.notes if note != sentence), sentence)
 
 
 def is_overtaken(sent: Sent) -> bool:
@@ -91,8 +115,10 @@ async def looked_up(run: UpdateRun, effect: Effect, kept: Kept, live: Mapping[st
     if live["version"] <= kept.version or not kept.sent:
         return None
     after = kept.version + 1
-    stored = live if live["version"] == after else await _version_shown(run, after) or live
+    stored = live if live["version"] == after else await version_shown(run, after) or live
     found = whose(kept.replaced, kept.sent, stored)
+    unclear = f"version {stored['version']} may be this save, stored otherwise than it was sent, or somebody else's"
+    run.notes = tuple(note for note in run.notes if note != unclear)  # an earlier look may have seen less
     if found == "theirs" and stored["version"] == after:
         if not run.dry_run:
             await run.handle.conclude(effect, EffectState.FAILED, evidence=_TOO_LATE, attempts=0)
@@ -104,23 +130,8 @@ async def looked_up(run: UpdateRun, effect: Effect, kept: Kept, live: Mapping[st
         return Sent(EffectState.DONE, dict(stored), reused=True, proof=proof)
     if stored["version"] != after:
         return None
-    unclear = f"version {stored['version']} may be this save, stored otherwise than it was sent, or somebody else's"
-    run.notes = (*(note for note in run.notes if note != unclear), unclear)
+    _note(run, unclear)
     return None
-
-
-async def _version_shown(run: UpdateRun, version: int) -> dict[str, Any] | None:
-    """A version, or None where the vendor will not show it, now or later: then the live flow has to tell.
-
-    Raises:
-        VendorFailed: it cannot be read at the moment.
-    """
-    try:
-        return await read_version(run, version)
-    except VendorFailed as error:
-        if error.evidence.get("kind") not in _NOT_SHOWN:
-            raise
-        return None
 
 
 async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -132,7 +143,7 @@ async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = 
         run.verified, run.differences, run.status = False, (f"it could not be read back: {error}",), "unverified"
         return
     if stored is None and now > (run.version or 0):
-        run.notes += (f"version {run.version} cannot be read any more: somebody saved version {now} since",)
+        _note(run, f"version {run.version} cannot be read any more: somebody saved version {now} since")
     elif stored is None:
         run.verified, run.status = False, "unverified"
         run.differences = (f"the vendor still shows version {now}, and not {run.version}, which it said it had saved",)
@@ -145,6 +156,8 @@ async def read_back(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = 
             run.differences = not_as_sent(kept.replaced, kept.sent, stored)
             run.verified = not run.differences
             run.status = "saved" if run.verified else "unverified"
+        if now > stored["version"]:
+            _note(run, f"somebody saved since: version {now} is live by now")
 
 
 async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> tuple[Mapping[str, Any] | None, int]:
@@ -157,9 +170,20 @@ async def _stored(run: UpdateRun, sleep: Callable[[float], Awaitable[None]]) -> 
         if now >= version:
             if now == version:
                 return live, now
-            stored = await read_version(run, version)
+            stored = await version_shown(run, version)
             return stored or await version_kept(run.ledger, run.handle, run.flow_id, version), now
     return None, now
+
+
+async def changes_of_save(run: UpdateRun) -> tuple[str, ...]:
+    """What the save that is done changed, where the proposal does not say it: an earlier run made it."""
+    if run.proposal is not None and run.proposal.differences:
+        return ()
+    kept = await _kept_of(run)
+    if kept is None:
+        return ()
+    before, after = (without_bookkeeping(from_genesys(dict(each))) for each in (kept.replaced, kept.sent))
+    return tuple(each.sentence for each in changes_between(before, after))
 
 
 async def _kept_of(run: UpdateRun) -> Kept | None:

@@ -50,14 +50,16 @@ class Turn:
         Raises:
             LedgerUnavailable: the ledger cannot be read.
         """
-        clock = self._ledger.clock
-        began = moved = clock()
-        ahead = await self.ahead()
-        while ahead and clock() < min(began + seconds, moved + PATIENCE_SECONDS):
-            await sleep(min(_LOOK_SECONDS * len(ahead), _LONGEST_LOOK_SECONDS))
+        waited = moved = slept = 0.0
+        began, ahead = time.monotonic(), await self.ahead()
+        while ahead and waited < min(seconds, moved + PATIENCE_SECONDS):
+            look = min(_LOOK_SECONDS * len(ahead), _LONGEST_LOOK_SECONDS)
+            await sleep(look)
+            slept += look
+            waited = max(slept, time.monotonic() - began)  # the ledger's clock may be set back meanwhile
             before, ahead = ahead, await self.ahead()
             if ahead != before:
-                moved = clock()
+                moved = waited
         return not ahead
 
     async def unheld(self, asking: Awaitable[bool]) -> bool:

@@ -152,6 +152,23 @@ def test_who_waits_too_long_for_a_writer_that_lives_goes_on_without(
     assert asyncio.run(work()) == pytest.approx(waited, abs=0.1)
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_longer(tmp_path: Path) -> None:
+    class SetBack(Clock):
+        waited = 0.0
+
+        async def sleep(self, seconds: float) -> None:
+            self.waited += seconds
+            self.now = 1_000_000.0 - 3600 + self.waited
+
+    async def work() -> float:
+        clock = SetBack()
+        async with queue(f"sqlite:///{tmp_path}/ledger.db", 2, clock) as (_dead, next_one):
+            await asyncio.wait_for(next_one.comes(1.0, clock.sleep), 20)
+            return clock.waited
+
+    assert asyncio.run(work()) == pytest.approx(1.0, abs=0.1)
+
+
 def test_whoever_sees_others_leave_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three writers, each of which takes its time: the last one waits for all, longer than it would for one."""
     monkeypatch.setattr(turn_module, "PATIENCE_SECONDS", 1.5)
