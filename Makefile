@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test lint bench bench-flows up screenshot lock docs clean
+.PHONY: demo test lint bench bench-flows bench-starts chaos up screenshot lock docs clean
 
 demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
@@ -24,14 +24,24 @@ bench-flows: $(STAMP)  ## call flows: checks and merges against their size, simu
 	@$(BIN)/python -m bench.merge
 	@$(BIN)/python -m bench.writers --edits 10
 
+bench-starts: $(STAMP)  ## workflow starts: against the physical limit and a bare client, and under a limit of instances
+	@$(BIN)/python -m bench.trigger
+	@$(BIN)/python -m bench.limit
+
+chaos: $(STAMP)  ## batches whose workers are killed while the vendor fails at random; a checker of its own judges
+	@$(BIN)/python -m bench.chaos $(ARGS)
+
 up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
 	@$(BIN)/python -m deployments.up
 
 screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs Chromium)
 	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py tests/cordboard/ivr/reports/test_page_in_a_browser.py
 
+docs: $(STAMP)  ## the documentation with the API reference as a site in .cordboard/site; a warning is an error
+	@$(BIN)/python -m mkdocs build --strict --quiet
+
 lock:  ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate -o requirements.lock
 
 clean:

@@ -1,4 +1,6 @@
-"""A vendor that costs next to nothing: raw asyncio, one reply after a fixed delay.
+"""Vendors for benchmarks: one that costs next to nothing, and the sandbox as a process of its own.
+
+The first is raw asyncio, one reply after a fixed delay.
 
 `python -m bench.vendor PORT`; the delay is in the path: `/50/api/v2/dataactions/executions` answers after 50 ms, and
 `/50/api/v2/workflows/instances` starts an instance with an id of its own.
@@ -7,12 +9,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 TOKEN = b'{"access_token":"bench","token_type":"Bearer","expires_in":3600}'
 DONE = b'{"id":"exec_1","status":"completed","output":{"ok":true,"n":1}}'
 STARTED = b'{"id":"inst_%d","workflowId":"wf_bench","status":"running"}'
+WORKFLOW = "wf_bench"
+LOOK_SECONDS = 0.02
+SANDBOX_SECONDS = 30.0
 _numbers = count(1)
 
 
@@ -55,6 +67,47 @@ async def serve(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=512)
     async with server:
         await server.serve_forever()
+
+
+@contextmanager
+def sandbox(
+    folder: Path, workflow: Mapping[str, Any], rules: Sequence[Mapping[str, Any]] = (), seed: int = 1
+) -> Iterator[dict[str, str]]:
+    """The vendor as a process of its own.
+
+    Yields:
+        The environment of its clients.
+    """
+    client = {"id": "bench", "secret": "bench-secret", "scopes": ["workflow:write", "workflow:read"]}
+    shape = {"context": {"customer": {"type": "string"}}, **workflow}
+    definition = {"kind": "sandbox", "clients": [client], "data_actions": {}, "workflows": {WORKFLOW: shape}}
+    (folder / "sandbox.yaml").write_text(json.dumps(definition))
+    (folder / "faults.yaml").write_text(json.dumps({"kind": "faults", "rules": list(rules)}))
+    named = {"definition": "sandbox.yaml", "faults": "faults.yaml", "truth": "truth.jsonl", "env-file": "vendor.env"}
+    options = [part for name, file in named.items() for part in (f"--{name}", str(folder / file))]
+    command = [sys.executable, "-m", "cordboard", "sandbox", *options, "--seed", str(seed)]
+    with (folder / "sandbox.log").open("wb") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: (folder / "vendor.env").exists() or child.poll() is not None, SANDBOX_SECONDS)
+        lines = (folder / "vendor.env").read_text().splitlines()
+        yield dict(line.split("=", 1) for line in lines)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def wait_until(predicate: Callable[[], bool], seconds: float) -> None:
+    """Looks again and again.
+
+    Raises:
+        TimeoutError: it did not come true in time.
+    """
+    end = time.monotonic() + seconds
+    while not predicate():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds:g} s")
+        time.sleep(LOOK_SECONDS)
 
 
 if __name__ == "__main__":

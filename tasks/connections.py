@@ -57,6 +57,7 @@ async def connected(  # noqa: PLR0913  told by name
     webhook: WebhookEndpoint | None,
     redactor: Redactor,
     calls_per_second: float | None = None,
+    ahead: float | None = None,
 ) -> AsyncIterator[Connections]:
     """Opens everything for a run, and closes it; call it when everything that can be checked offline has been.
 
@@ -68,6 +69,7 @@ async def connected(  # noqa: PLR0913  told by name
         webhook: the receiver; None takes it from the environment.
         redactor: learns the secrets.
         calls_per_second: in place of the setting.
+        ahead: calls that may get ready while others are open, as a share of those.
     """
     quiet_http_logs()
     settings = Settings.from_env(os.environ)
@@ -76,7 +78,7 @@ async def connected(  # noqa: PLR0913  told by name
     endpoint = endpoint_from_env(settings, webhook)
     checkpoints = CheckpointFile.of(settings)
     login = credentials or CXoneCredentials.from_env(os.environ)
-    client, tenant = login.get_client(settings, redactor, api), settings.tenant or login.tenant(api)
+    client, tenant = login.get_client(settings, redactor, api, ahead=ahead), settings.tenant or login.tenant(api)
     async with (
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,
         Checkpointing(ledger, checkpoints),

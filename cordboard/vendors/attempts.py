@@ -38,6 +38,8 @@ class SessionLimits:
     """Bounds of a session; see `Settings` for the meaning of those that it has too.
 
     Attributes:
+        ahead: calls that may get ready while others are open, as a share of those that may be open: while their intents
+            become durable, no connection idles. Each is one more start in doubt where the process dies.
         backoff_seconds: the first wait between attempts is half of this to all of it, each further one twice as long.
         backoff_max_seconds: no wait of our own is longer.
     """
@@ -48,6 +50,7 @@ class SessionLimits:
     retry_total_seconds: float = 60.0
     retry_after_max_seconds: float = 60.0
     body_max_bytes: int = 8 * 1024 * 1024
+    ahead: float = 0.2
     backoff_seconds: float = 0.5
     backoff_max_seconds: float = 16.0
 

@@ -84,7 +84,13 @@ class Login(ABC):
         return f"{urlsplit(self.places(api).base_url).hostname}/{self.client_id}"[:128]
 
     def session(
-        self, settings: Settings, redactor: Redactor | None = None, api: Api = "data_actions", **given: Any
+        self,
+        settings: Settings,
+        redactor: Redactor | None = None,
+        api: Api = "data_actions",
+        *,
+        ahead: float | None = None,
+        **given: Any,
     ) -> VendorSession:
         """One client for one run: a session with its own connections, token cache and limits.
 
@@ -94,6 +100,7 @@ class Login(ABC):
             settings: limits of the client.
             redactor: learns the secret and each token, so that they can be masked elsewhere.
             api: which of the vendor's APIs.
+            ahead: calls that may get ready while others are open, as `SessionLimits` has it.
             **given: further arguments of `VendorSession`, such as a transport for tests.
 
         Raises:
@@ -109,6 +116,8 @@ class Login(ABC):
             redactor=redactor,
         )
         limits = SessionLimits.from_settings(settings)
+        if ahead is not None:
+            limits = replace(limits, ahead=ahead)
         if not limits.calls_per_second:
             limits = replace(limits, calls_per_second=self._pace(api))
         return VendorSession(places.base_url, tokens, limits, redactor=redactor, **given)

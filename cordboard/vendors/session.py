@@ -98,8 +98,7 @@ class VendorSession:
         self._clock, self._wall, self._sleep, self._random = clock, wall, sleep, random
         self._redactor = redactor or Redactor()
         in_flight = self._limits.in_flight
-        # A few more may get ready than may be open: while their intents become durable, nobody's connection idles.
-        ready = in_flight + in_flight // 5
+        ready = in_flight + int(in_flight * self._limits.ahead)
         self._gate = Gate(ready, self._limits.calls_per_second, clock=clock, sleep=sleep, random=random)
         self._open = asyncio.Semaphore(in_flight)
         self._breaker, self._budget = Breaker(clock), RetryBudget(clock)

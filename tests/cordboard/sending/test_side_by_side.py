@@ -25,7 +25,7 @@ SLACK = 2 * max(TIMES)
     [("keyed", 200, 3_000), ("lookup", 200, 3_000), ("neither", 150, 2_000), ("natural", 100, 2_000)],
 )
 @pytest.mark.parametrize("mishaps", [0, 2])
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_interleaved_processes_are_sound(
     drawn: Callable[..., Any], safety: str, usual: int, thorough: int, mishaps: int
 ) -> None:
