@@ -8,7 +8,6 @@ libraries along and are imported only by the commands that need them.
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import json
 import os
@@ -18,24 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from cordboard import __version__
+from cordboard.doctor import verbs as doctor
 from cordboard.documents import Document, read_document
 from cordboard.errors import CordboardError, InvalidDocument
 from cordboard.findings import Finding, errors_in
+from cordboard.kinds import KINDS, part_of
+from cordboard.kinds import command_of as _module
+from cordboard.layout import verbs as layout
+from cordboard.recovery import verbs as recovery
 from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
-KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "ivr-patch", "trigger", "sandbox", "faults")
-#: The part of the project that knows a kind of file; it is imported only when such a file is met.
-_PARTS = {
-    "chain": "chains",
-    "ivr-flow": "ivr",
-    "ivr-suite": "ivr",
-    "ivr-properties": "ivr.paths",
-    "ivr-patch": "ivr.merge",
-    "trigger": "triggers",
-    "sandbox": "sandbox",
-    "faults": "sandbox",
-}
 _UNREADABLE = ("document/", "kind/")
 
 
@@ -104,7 +96,7 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     cover.add_argument("--pairs", action="store_true", help="every two connections, one after the other")
     _add_edits(verbs)
     plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
-    if verb == ["plan"]:
+    if "plan" in verb:
         _module("registration").add_arguments(plan)
     schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
     schema.add_argument("kind", choices=KINDS)
@@ -116,8 +108,11 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     for audit in (verify, vouch, show):
         audit.add_argument("--ledger", default="", metavar="URL", help="default: what the environment names")
         audit.add_argument("--json", action="store_true", help="print one JSON document")
+    recovery.add_verbs(verbs)
+    doctor.add_verbs(verbs)
+    layout.add_verbs(verbs, lambda: _parser(["plan", "sandbox"]))
     sandbox = _verb(verbs, "sandbox", _sandbox, "serve a vendor on this machine")
-    if verb == ["sandbox"]:
+    if "sandbox" in verb:
         _module("sandbox").add_arguments(sandbox)
     return parser
 
@@ -183,7 +178,7 @@ def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     try:
         document = read_document(path)
         kind = _kind_of(document)
-        findings, what = _module(_PARTS[kind]).examine(kind, document)
+        findings, what = part_of(kind).examine(kind, document)
     except InvalidDocument as error:
         return error.findings, _count(error.findings)
     return findings, ", ".join(filter(None, (what, _count(findings))))
@@ -219,12 +214,12 @@ def _number(count: int, noun: str) -> str:
 def _graph(options: argparse.Namespace) -> int:
     document = read_document(options.file)
     kind = _kind_of(document)
-    print(_module(_PARTS[kind]).graph(document, options.format), end="")
+    print(part_of(kind).graph(document, options.format), end="")
     return 0
 
 
 def _schema(options: argparse.Namespace) -> int:
-    print(json.dumps(_module(_PARTS[options.kind]).schema(options.kind), indent=2))
+    print(json.dumps(part_of(options.kind).schema(options.kind), indent=2))
     return 0
 
 
@@ -282,9 +277,7 @@ def _audit_checkpoint(options: argparse.Namespace) -> int:
 
 def _audit_show(options: argparse.Namespace) -> int:
     settings, part = _settings(), _module("records")
-    url = options.ledger or settings.ledger
-    code: int = part.audit_show(url, options.run_key, settings.tenant, options.json)
-    return code
+    return int(part.audit_show(options.ledger or settings.ledger, options.run_key, settings.tenant, options.json))
 
 
 def _sandbox(options: argparse.Namespace) -> int:
@@ -294,7 +287,3 @@ def _sandbox(options: argparse.Namespace) -> int:
 
 def _settings() -> Settings:
     return Settings.from_env(os.environ)
-
-
-def _module(part: str) -> Any:
-    return importlib.import_module(f"cordboard.{part}.command")

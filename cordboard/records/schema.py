@@ -27,8 +27,12 @@ from sqlalchemy import (
 from cordboard.errors import LedgerUnavailable
 from cordboard.records.link import GENESIS
 
-VERSION = 2  # 2: instances, capacity, inbox, and indexes of the audit record
+VERSION = 3  # 2: instances, capacity, inbox, and indexes of the audit record; 3: indexes of what is open
 _OPENING_LOCK = 0x0C02DB0A2D  # any constant: PostgreSQL's advisory lock while the tables are made
+
+#: What is open is a few rows of very many; its indexes hold only those, for queries that say the same, word for word.
+HELD_RUNS = text("state = 'held'")
+OPEN_EFFECTS = text("state IN ('sent', 'unknown')")
 
 metadata = MetaData()
 
@@ -46,6 +50,7 @@ runs = Table(
     Column("state", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
+    Index("runs_held", "tenant", "run_key", sqlite_where=HELD_RUNS, postgresql_where=HELD_RUNS),
 )
 
 effects = Table(
@@ -68,6 +73,7 @@ effects = Table(
     Column("updated_at", String(32), nullable=False),
     Index("effects_by_id", "tenant", "logical_id"),
     Index("effects_by_run", "tenant", "run_key"),
+    Index("effects_open", "updated_at", "key", sqlite_where=OPEN_EFFECTS, postgresql_where=OPEN_EFFECTS),
 )
 
 outbox = Table(
@@ -202,7 +208,7 @@ turns = Table(
     sqlite_autoincrement=True,  # else the place of one who left is given to another
 )
 
-_SINCE_2 = ("audit_by_run", "audit_by_subject")
+_ADDED_LATER = ("audit_by_run", "audit_by_subject", "runs_held", "effects_open")
 
 
 def prepare(connection: Connection) -> None:
@@ -219,8 +225,8 @@ def prepare(connection: Connection) -> None:
         connection.execute(insert(schema_version), {"version": VERSION})
         connection.execute(insert(audit_head), {"id": 1, "seq": 0, "hash": GENESIS})
     elif found < VERSION:
-        for index in audit.indexes:
-            if index.name in _SINCE_2:
+        for index in (*audit.indexes, *runs.indexes, *effects.indexes):
+            if index.name in _ADDED_LATER:
                 index.create(connection, checkfirst=True)
         connection.execute(update(schema_version).values(version=VERSION))
     elif found > VERSION:

@@ -16,7 +16,9 @@ HOUSE = ("deployments", "flows", "tasks", "blocks", "cordboard")
 STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"__main__"},),
     ({"cli"},),
-    ({"sandbox"}, {"sending", "registration", "updating", "starting", "completion"}),
+    ({"layout"},),
+    ({"kinds"}, {"doctor"}),
+    ({"sandbox"}, {"sending", "registration", "updating", "starting", "completion", "recovery"}),
     ({"triggers"},),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"},),
