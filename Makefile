@@ -38,7 +38,7 @@ screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs
 	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py tests/cordboard/ivr/reports/test_page_in_a_browser.py
 
 docs: $(STAMP)  ## the documentation with the API reference as a site in .cordboard/site; a warning is an error
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \

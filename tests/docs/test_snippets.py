@@ -155,7 +155,8 @@ def test_what_an_offline_command_is_shown_to_print_is_what_it_prints(
 def test_every_drawing_is_what_graph_prints_for_the_example(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["graph", "examples/customer_sync.yaml"]) == 0
     printed = capsys.readouterr().out
-    assert {block.text for block in blocks("mermaid")} == {printed}
+    drawn = {block.text for block in blocks("mermaid") if not block.place.startswith("architecture.md")}
+    assert drawn == {printed}
 
 
 def test_the_shown_receiver_takes_what_we_sign_and_nothing_else() -> None:
