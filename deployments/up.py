@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError, Theirs
+from deployments.hardening import hardened, watch_for_zombies
 
 PORT = int(os.environ.get("CORDBOARD_PORT", "4200"))
 SANDBOX_PORT = int(os.environ.get("CORDBOARD_SANDBOX_PORT", "4280"))
@@ -28,6 +30,7 @@ WEBHOOK_SECRET = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1vLWRlbW8="  # noqa: S105 
 
 def main() -> int:
     """Starts everything, prints the addresses, waits, and stops everything in reverse order."""
+    os.umask(0o077)  # what we and our children write holds what vendors returned
     load_dotenv(CHECKOUT / ".env")
     environment = _environment()
     os.environ.update(environment)
@@ -35,8 +38,10 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as stack:
             _start_all(stack, environment)
-            print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSandbox      http://127.0.0.1:{SANDBOX_PORT}")
+            print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSign in      {_how_to_sign_in(environment)}")
+            print(f"Sandbox      http://127.0.0.1:{SANDBOX_PORT}")
             print(f"Receiver     http://127.0.0.1:{RECEIVER_PORT}/completions")
+            print(f"Other shells set -a; . {shlex.quote(environment['CORDBOARD_HOME'])}/prefect.env; set +a")
             print("Run one      Deployments, run-chain, Run, Quick run")
             print("A run that chooses no credentials block talks to the sandbox. Ctrl-C stops it all.", flush=True)
             signal.pause()
@@ -46,6 +51,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _how_to_sign_in(environment: Mapping[str, str]) -> str:
+    """The password on a terminal; elsewhere, as in a log, only where it is."""
+    if sys.stdout.isatty():
+        return environment["PREFECT_API_AUTH_STRING"]
+    return f"with PREFECT_API_AUTH_STRING of {environment['CORDBOARD_HOME']}/prefect.env"
 
 
 def _start_all(stack: contextlib.ExitStack, environment: Mapping[str, str]) -> None:
@@ -74,7 +86,7 @@ def _start_all(stack: contextlib.ExitStack, environment: Mapping[str, str]) -> N
 
 
 async def _register(environment: Mapping[str, str]) -> None:
-    """Registers block types, the sandbox's block documents and the work pool; again changes nothing."""
+    """Registers block types, the sandbox's blocks, the work pool and the automation; again changes nothing."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415  reads the settings at import
     from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
     from prefect.exceptions import ObjectAlreadyExists  # noqa: PLC0415
@@ -92,6 +104,7 @@ async def _register(environment: Mapping[str, str]) -> None:
     async with get_client() as client:
         with contextlib.suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        await watch_for_zombies(client)
 
 
 def _sandbox_file(environment: Mapping[str, str]) -> Path:
@@ -122,6 +135,7 @@ def _environment() -> dict[str, str]:
     from cordboard.sandbox.server import environment  # noqa: PLC0415
 
     home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
+    prefect_home = os.environ.get("PREFECT_HOME", str(home / "prefect"))
     sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
     erp = {"CORDBOARD_ERP_URL": f"{sandbox}/erp/records", "CORDBOARD_ERP_SECRET": WEBHOOK_SECRET}
     return {
@@ -129,7 +143,8 @@ def _environment() -> dict[str, str]:
         "CORDBOARD_COMPLETION_SECRETS": os.environ.get("CORDBOARD_COMPLETION_SECRETS") or WEBHOOK_SECRET,
         **environment(default_definition(), sandbox),
         "CORDBOARD_HOME": str(home),
-        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
+        **hardened(os.environ, home, Path(prefect_home), PORT),
+        "PREFECT_HOME": prefect_home,
         "PREFECT_API_URL": f"http://127.0.0.1:{PORT}/api",
         "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{PORT}/api",
         "DO_NOT_TRACK": "1",

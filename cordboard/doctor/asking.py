@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from dotenv import dotenv_values
@@ -83,7 +83,7 @@ async def ask(place: Surroundings) -> Server | None:
         async with httpx.AsyncClient(timeout=place.timeout_seconds, trust_env=False) as http:
             (await http.get(f"{url}/health")).raise_for_status()
             return await _asked(http, url, sign_in, place)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as fault:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as fault:
         return Server(url, f"it does not answer ({type(fault).__name__})")
 
 
@@ -114,12 +114,14 @@ async def _asked(http: httpx.AsyncClient, url: str, sign_in: str, place: Surroun
 
 
 async def _workers(http: httpx.AsyncClient, url: str, signed: Mapping[str, str]) -> tuple[str, ...]:
-    pools = (await http.post(f"{url}/work_pools/filter", json={}, headers=signed)).json()
-    names = [pool["name"] for pool in pools if isinstance(pool, dict)] if isinstance(pools, list) else []
-    found = await asyncio.gather(
-        *(http.post(f"{url}/work_pools/{name}/workers/filter", json={}, headers=signed) for name in names)
-    )
-    return tuple(str(each["name"]) for reply in found for each in reply.json() if each.get("status") == "ONLINE")
+    async def found(path: str) -> list[dict[str, Any]]:
+        reply = await http.post(f"{url}/work_pools/{path}", json={}, headers=signed)
+        rows: list[dict[str, Any]] = reply.raise_for_status().json()
+        return rows
+
+    pools = await found("filter")
+    online = await asyncio.gather(*(found(f"{quote(pool['name'], safe='')}/workers/filter") for pool in pools))
+    return tuple(str(each["name"]) for workers in online for each in workers if each["status"] == "ONLINE")
 
 
 async def answers_at(url: str, addresses: Sequence[str], seconds: float) -> tuple[str, ...]:

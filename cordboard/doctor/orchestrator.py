@@ -8,6 +8,7 @@ from cordboard.doctor.asking import Server, ask, client_environment
 from cordboard.doctor.model import Check, Surroundings, error, ok, skipped, warning
 
 HEARTBEAT_SECONDS = 30
+CLOUD = ".prefect.cloud"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SIGN_IN = (
     "Set PREFECT_SERVER_API_AUTH_STRING=user:password for the server and PREFECT_API_AUTH_STRING for its clients."
@@ -16,6 +17,8 @@ _SIGN_IN = (
 
 async def probe(place: Surroundings) -> list[Check]:
     """Everything about the server that `PREFECT_API_URL` names."""
+    if (urlsplit(place.environ.get("PREFECT_API_URL", "")).hostname or "").endswith(CLOUD):
+        return [skipped("prefect", "Prefect Cloud looks after its server itself")]
     server = await ask(place)
     if server is None:
         return [skipped("prefect", "PREFECT_API_URL is not set: runs by hand have a server of their own, on loopback")]

@@ -14,6 +14,9 @@ from cordboard.doctor.examination import examine
 from cordboard.doctor.model import Check, Surroundings
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
 from cordboard.settings import Settings
+from tests.cordboard.records.conftest import ledger_url
+
+__all__ = ["ledger_url"]
 
 Examine = Callable[..., dict[str, Check]]
 LOCAL_DISK = "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n"

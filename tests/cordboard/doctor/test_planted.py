@@ -159,6 +159,20 @@ def test_a_database_server_that_is_not_there(look: Examine) -> None:
     assert "s3cret-word" not in repr(found)
 
 
+def test_a_ledger_is_looked_at_on_each_database(look: Examine, ledger_url: str) -> None:
+    async def make() -> None:
+        async with await Ledger.open(ledger_url):
+            pass
+
+    variables = {"CORDBOARD_LEDGER_URL": ledger_url, "CORDBOARD_CHECKPOINT_KEY": KEY}
+    if ledger_url.startswith("postgresql"):
+        assert "the first run makes its tables" in look(variables)["ledger"].message
+    asyncio.run(make())
+    found = look(variables)
+    assert found["ledger"].message.startswith("opens and writes, schema version ")
+    assert found["audit checkpoints"].standing is Standing.OK
+
+
 def test_the_ledger_is_as_it_was_afterwards(look: Examine, tmp_path: Path) -> None:
     with sqlite3.connect(ledger_in(tmp_path)) as database:
         before = list(database.iterdump())

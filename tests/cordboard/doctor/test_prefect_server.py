@@ -57,6 +57,12 @@ def test_a_server_that_is_not_there(look: Examine) -> None:
     assert (found.standing, "make up" in found.mend) == (Standing.ERROR, True)
 
 
+def test_prefect_cloud_is_not_asked(look: Examine) -> None:
+    found = look({"PREFECT_API_URL": "https://api.prefect.cloud/api/accounts/a/workspaces/w"})
+    assert {name for name in found if name.startswith("prefect")} == {"prefect"}
+    assert found["prefect"].standing is Standing.SKIPPED
+
+
 @pytest.fixture
 def after_make_up(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o700)
