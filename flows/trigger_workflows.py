@@ -209,10 +209,12 @@ async def _conduct(
         try:
             with settled_heap():
                 await start_all(run, partial(_start_piece, run))
+            progress.finish()
             if start.wait:
                 ended = await _ends(start, run, connections)
         except CordboardError as error:
             trouble = str(error)
+            progress.finish()
         results_path = settings.home / "runs" / "workflow starts" / f"{file_name(batch.run_key)}.csv"
         results = await write_results(batch, connections.ledger, results_path, began)
         document: dict[str, Any] = redactor.value(batch_document(batch, progress, results, trouble, ended))
@@ -241,11 +243,11 @@ async def _opened(  # noqa: PLR0913, PLR0917
     session, ledger = connections.session, connections.ledger
     facts = {"workflow_id": batch.trigger.workflow_id, "starts": batch.spool.total, "content": batch.spool.digest}
     await connections.handle.record("batch.began", batch.run_key, {**facts, "limit": batch.limit})
-    places = None
+    places, patience = None, start.patience_minutes * 60
     if batch.limit is not None:
-        places = await stack.enter_async_context(Places(batch, ledger, session, worker, told))
+        waiting = Places(batch, ledger, session, worker, told, patience_seconds=patience)
+        places = await stack.enter_async_context(waiting)
     await stack.enter_async_context(shown_progress(batch, progress))
-    patience = start.patience_minutes * 60
     return StartRun(batch, session, ledger, connections.trace_id, progress, places, patience)
 
 

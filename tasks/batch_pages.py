@@ -63,7 +63,7 @@ def progress_line(progress: Progress) -> str:
     left = progress.seconds_left
     line = f"{progress.ended} of {progress.total}: {ends}; {progress.per_second:.1f} a second"
     line += f"; about {duration(left)} left" if left else ""
-    return line + (f"; waits for {progress.waiting}" if progress.waiting and progress.ended < progress.total else "")
+    return line + (f"; waits for {progress.waits_for}" if progress.waits_for else "")
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,11 @@ later moves the tick on, and when its number is there, the slots with earlier ti
 known of an instance's end, other clients of the tenant are counted too, and a count that fails changes nothing: who
 has no number waits.
 
-The slots of a holder that died stay until its run's lease has passed; then they count as ended.
+The slots of a holder that died stay until its run's lease has passed, or for one lease from when its run was taken up
+again; then they count as ended.
+
+Times are those of the machines' clocks. What lies further ahead than clocks differ was written before a clock was set
+back, and is taken for old: else nobody would count until the old time had come again.
 """
 
 from __future__ import annotations
@@ -24,11 +28,13 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, fun
 from cordboard.records.changes import HELD
 from cordboard.records.page import chunks
 from cordboard.records.schema import pools, runs, slots, waiters
+from cordboard.records.shares import affordable, served, share
 
 OPEN_SECONDS = 15.0  # an open slot's own lease, until its run's is looked at
 COUNTING_SECONDS = 20.0  # somebody who counts for longer is dead
 LIVE_SECONDS = 3.0  # a batch that asked this recently still waits
 FRESH_SECONDS = 5.0  # an older count is taken anew, as others start instances too
+SKEW_SECONDS = 60.0  # by which the clocks of machines differ at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,6 @@ class Asking:
         priority: 1 (highest) to 10, of the most urgent start that waits.
         wanted: effect keys, the most urgent first, each with the key of the run that holds it.
         interval: seconds between two counts.
-        reason: what it waits for, as it saw it last.
     """
 
     tenant: str
@@ -54,7 +59,6 @@ class Asking:
     priority: int
     wanted: Sequence[tuple[str, str]]
     interval: float = 1.0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ class Taken:
         ticket: the number under which it is to count now; None where nobody has to, or another one does.
         occupied: instances that may run now, with those granted; None where no count has succeeded yet.
         reason: what the rest waits for; empty where there is none.
+        is_fresh: whether a count is known that is not too old.
     """
 
     granted: int
     ticket: int | None
     occupied: int | None
     reason: str
+    is_fresh: bool = True
 
 
 def take(connection: Connection, now: float, asking: Asking) -> Taken:
@@ -81,22 +87,25 @@ def take(connection: Connection, now: float, asking: Asking) -> Taken:
     _end_of_the_dead(connection, now, pool)
     used = _slots_used(connection, pool)
     occupied = None if pool.counted is None else pool.counted + used
-    stale = occupied is None or now > pool.counted_at + max(FRESH_SECONDS, asking.interval)
+    age = _age(now, pool.counted_at)
+    stale = occupied is None or age > max(FRESH_SECONDS, asking.interval)
     free = 0 if stale or occupied is None else asking.limit - occupied
-    granted = asking.wanted[: _share(live, asking, max(free, 0))]
+    has_one = set() if stale else _with_slots(connection, asking)
+    granted, new = affordable(asking.wanted, has_one, share(live, asking.batch, asking.priority, max(free, 0)))
     _insert_slots(connection, now, asking, granted)
     rest = len(asking.wanted) - len(granted)
-    occupied = None if occupied is None else occupied + len(granted)
+    occupied = None if occupied is None else occupied + new
     reason = _reason(asking, pool, live, occupied, stale=stale) if rest else ""
     _note_waiter(connection, now, asking, live, len(granted), rest, reason)
     ticket = None
-    due = stale or now >= pool.counted_at + asking.interval
-    if rest and len(granted) >= free and due and now >= pool.counting_until:
+    due = stale or age >= asking.interval
+    somebody_counts = _age(now, pool.counting_until) < 0
+    if rest and new >= free and due and not somebody_counts:
         ticket = pool.tick + 1
         connection.execute(
             update(pools).where(_pool(asking)).values(tick=ticket, counting_until=now + COUNTING_SECONDS)
         )
-    return Taken(len(granted), ticket, occupied, reason)
+    return Taken(len(granted), ticket, occupied, reason, not stale)
 
 
 def counted(connection: Connection, now: float, asking: Asking, ticket: int, number: int) -> int:
@@ -120,10 +129,24 @@ def count_failed(connection: Connection, now: float, asking: Asking, trouble: st
     connection.execute(update(pools).where(_pool(asking)).values(trouble=trouble, counting_until=now + wait_seconds))
 
 
-def give_back(connection: Connection, keys: Sequence[str]) -> None:
-    """Frees slots of starts that were certainly not sent."""
-    for some in chunks(keys):
-        connection.execute(delete(slots).where(slots.c.effect_key.in_(some)))
+def give_back(connection: Connection, held: Sequence[tuple[str, str]]) -> None:
+    """Frees slots of starts that their run certainly did not send.
+
+    Args:
+        connection: of a transaction that writes.
+        held: effect keys, each with the key of the run that took the slot. One that another run has in hand stays.
+    """
+    for key, run_key in held:
+        connection.execute(delete(slots).where(slots.c.effect_key == key, slots.c.run_key == run_key))
+
+
+def let_go(connection: Connection, tenant: str, workflow_id: str, run_key: str, until: float) -> None:
+    """Says of the slots that an earlier holder of a run left open when they count as ended.
+
+    Whoever takes the run up holds it from now on, so that its lease says nothing about them any more.
+    """
+    left = and_(slots.c.tenant == tenant, slots.c.workflow_id == workflow_id, slots.c.run_key == run_key)
+    connection.execute(update(slots).where(left, slots.c.ended_tick.is_(None)).values(run_key="", lease_until=until))
 
 
 def leave(connection: Connection, asking: Asking) -> None:
@@ -158,32 +181,20 @@ def _slots_used(connection: Connection, pool: Row[Any]) -> int:
     return int(connection.scalar(select(func.count()).select_from(slots).where(_mine(pool))) or 0)
 
 
-def _share(live: Sequence[Row[Any]], asking: Asking, free: int) -> int:
-    """How many slots the batch may take now.
-
-    More urgent batches come first; those of the same priority get the same number each over time.
-    """
-    others = [row for row in live if row.batch != asking.batch and row.wants > 0]
-    free = max(free - sum(row.wants for row in others if row.priority < asking.priority), 0)
-    served = _served(live)
-    equal = [served[row.batch] for row in others if row.priority == asking.priority]
-    if not equal:
-        return free
-    turn = -(-free // (len({row.batch for row in others}) + 1))
-    return min(free, max(min(equal) - served.get(asking.batch, 0) + turn, 0))
-
-
-def _served(live: Sequence[Row[Any]]) -> dict[str, int]:
-    """Slots that each batch got, over all its processes."""
-    served: dict[str, int] = {}
-    for row in live:
-        served[row.batch] = served.get(row.batch, 0) + row.served
-    return served
+def _with_slots(connection: Connection, asking: Asking) -> set[str]:
+    """The starts wanted that have a slot already: what a run that died, or an unknown end, left of them."""
+    here = and_(slots.c.tenant == asking.tenant, slots.c.workflow_id == asking.workflow_id)
+    parts = chunks(key for key, _ in asking.wanted)
+    return {
+        key
+        for keys in parts
+        for key in connection.scalars(select(slots.c.effect_key).where(here, slots.c.effect_key.in_(keys)))
+    }
 
 
 def _reason(asking: Asking, pool: Row[Any], live: Sequence[Row[Any]], occupied: int | None, *, stale: bool) -> str:
     if stale:
-        failed = f" failed: {pool.trouble}" if pool.trouble else ""
+        failed = f", which failed: {pool.trouble}" if pool.trouble else ""
         return f"the vendor's count of running instances{failed}"
     if occupied is not None and occupied < asking.limit:
         others = len({row.batch for row in live if row.wants > 0} - {asking.batch})
@@ -193,9 +204,12 @@ def _reason(asking: Asking, pool: Row[Any], live: Sequence[Row[Any]], occupied: 
 
 def _insert_slots(connection: Connection, now: float, asking: Asking, granted: Sequence[tuple[str, str]]) -> None:
     rows = [
-        {"key": key, "tenant": asking.tenant, "workflow": asking.workflow_id, "run": run, "until": now + OPEN_SECONDS}
+        {
+            "key": key, "tenant": asking.tenant, "workflow": asking.workflow_id, "run": run, "now": now,
+            "until": now + OPEN_SECONDS,
+        }
         for key, run in granted
-    ]
+    ]  # fmt: skip
     if rows:
         connection.execute(_NEW_SLOT, rows)
 
@@ -203,23 +217,29 @@ def _insert_slots(connection: Connection, now: float, asking: Asking, granted: S
 def _note_waiter(  # noqa: PLR0913, PLR0917  one row
     connection: Connection, now: float, asking: Asking, live: Sequence[Row[Any]], granted: int, rest: int, reason: str
 ) -> None:
-    values = {"priority": asking.priority, "seen_at": now, "wants": rest, "reason": asking.reason or reason}
+    values = {"priority": asking.priority, "seen_at": now, "wants": rest, "reason": reason}
     mine = update(waiters).where(_waiting_for(asking), _its(asking)).values(served=waiters.c.served + granted, **values)
     if any((row.batch, row.holder) == (asking.batch, asking.holder) for row in live):
         connection.execute(mine)
         return
     # A newcomer begins level with those that wait, else it would take every slot until it had caught up.
-    served = _served(live)
-    level = max(min(served.values(), default=0) - served.get(asking.batch, 0), 0)
+    so_far = served(live)
+    level = max(min(so_far.values(), default=0) - so_far.get(asking.batch, 0), 0)
     identity = {name: getattr(asking, name) for name in ("tenant", "workflow_id", "batch", "holder")}
-    connection.execute(delete(waiters).where(_waiting_for(asking), waiters.c.seen_at <= now - LIVE_SECONDS))
+    gone = ~waiters.c.seen_at.between(now - LIVE_SECONDS, now + SKEW_SECONDS)
+    connection.execute(delete(waiters).where(_waiting_for(asking), gone))
     connection.execute(insert(waiters).values(served=level + granted, **identity, **values))
 
 
 def _live(connection: Connection, now: float, asking: Asking) -> Sequence[Row[Any]]:
     """The processes that asked for slots of this workflow a moment ago."""
-    query = select(waiters).where(_waiting_for(asking), waiters.c.seen_at > now - LIVE_SECONDS)
-    return connection.execute(query).all()
+    moment = waiters.c.seen_at.between(now - LIVE_SECONDS, now + SKEW_SECONDS)
+    return connection.execute(select(waiters).where(_waiting_for(asking), moment)).all()
+
+
+def _age(now: float, at: float) -> float:
+    """Seconds since a time; negative where it is yet to come."""
+    return now - at if at <= now + SKEW_SECONDS else float("inf")
 
 
 def _pool(asking: Asking) -> ColumnElement[bool]:
@@ -243,8 +263,12 @@ _NEW_POOL = text(
     "INSERT INTO pools (tenant, workflow_id, most, tick, counted_tick, counted_at, counting_until)"
     " VALUES (:tenant, :workflow_id, :most, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
 )
+# A slot that another live run has open stays its own: both may be about to send the same start.
 _NEW_SLOT = text(
     "INSERT INTO slots (effect_key, tenant, workflow_id, run_key, lease_until)"
     " VALUES (:key, :tenant, :workflow, :run, :until)"
-    " ON CONFLICT (effect_key) DO UPDATE SET run_key = :run, lease_until = :until, ended_tick = NULL"
+    " ON CONFLICT (effect_key) DO UPDATE SET lease_until = :until, ended_tick = NULL, run_key ="
+    " CASE WHEN slots.ended_tick IS NULL AND EXISTS (SELECT 1 FROM runs WHERE runs.tenant = slots.tenant"
+    " AND runs.run_key = slots.run_key AND runs.state = 'held' AND runs.lease_until >= :now)"
+    " THEN slots.run_key ELSE :run END"
 )

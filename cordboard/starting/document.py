@@ -27,7 +27,7 @@ def batch_document(
     return {
         "run_key": batch.run_key,
         "workflow_id": batch.trigger.workflow_id,
-        "status": "completed" if good == total else "partial" if good else "failed",
+        "status": _status(good, total, tally.faulty),
         "total": total,
         **counts,
         "faulty": tally.faulty,
@@ -35,13 +35,20 @@ def batch_document(
         "instances": results.instances if total <= SHOWN else str(results.path),
         "results": str(results.path),
         "latency": progress.latencies.summary(),
-        "success_rate": round(good / total, 4) if total else 1.0,
+        "success_rate": round(good / total, 4) if total else float(not tally.faulty),
         "starts_per_second": round(progress.per_second, 2),
         "duration_ms": round(progress.seconds * 1000, 3),
-        "waiting": progress.waiting,
+        "waiting": progress.waits_for,
         "ends": ends,
         "error": trouble or None,
     }
+
+
+def _status(good: int, total: int, left_out: int) -> str:
+    """A batch of which every row was left out has started nothing that was asked for."""
+    if good == total and (total or not left_out):
+        return "completed"
+    return "partial" if good else "failed"
 
 
 def planned_document(workflow_id: str, run_key: str, spool: Spool) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from cordboard.records.capacity import LIVE_SECONDS
+from cordboard.records.capacity import LIVE_SECONDS, SKEW_SECONDS
 from cordboard.records.changes import HELD
 from cordboard.records.ledger import Ledger
+from cordboard.records.owner import Owner
 from cordboard.records.page import iso
 from cordboard.records.schema import pools, runs, slots, waiters
 from cordboard.starting.model import Batch
@@ -32,19 +33,21 @@ def _facts(connection: Connection, batch: Batch, now: float) -> dict[str, Any]:
     tenant, workflow_id = batch.tenant, batch.trigger.workflow_id
     pieces = runs.c.run_key.startswith(f"{batch.ledger_key}/", autoescape=True)
     held = (runs.c.tenant == tenant) & pieces & (runs.c.state == HELD) & (runs.c.lease_until >= now)
-    workers = connection.scalar(select(func.count(runs.c.owner.distinct())).where(held))
+    holders = map(Owner.parse, connection.scalars(select(runs.c.owner.distinct()).where(held)))
+    workers = sum(not holder.is_here() or holder.is_alive() for holder in holders)
     pool = connection.execute(
         select(pools).where(pools.c.tenant == tenant, pools.c.workflow_id == workflow_id)
     ).one_or_none()
     here = (waiters.c.tenant == tenant) & (waiters.c.workflow_id == workflow_id)
-    rows = connection.execute(select(waiters).where(here, waiters.c.seen_at > now - LIVE_SECONDS, waiters.c.wants > 0))
+    moment = waiters.c.seen_at.between(now - LIVE_SECONDS, now + SKEW_SECONDS)
+    rows = connection.execute(_BY_URGENCY.where(here, moment, waiters.c.wants > 0))
     waiting = [
         {"batch": row.batch, "priority": row.priority, "wants": row.wants, "reason": row.reason}
         for row in rows.all()
     ]  # fmt: skip
     used = select(func.count()).where(slots.c.tenant == tenant, slots.c.workflow_id == workflow_id)
     return {
-        "workers": workers or 0,
+        "workers": workers,
         "limit": pool.most if pool else None,
         "counted": pool.counted if pool else None,
         "counted_at": iso(pool.counted_at) if pool and pool.counted is not None else None,
@@ -56,7 +59,7 @@ def _facts(connection: Connection, batch: Batch, now: float) -> dict[str, Any]:
 
 def _sentences(batch: Batch, facts: dict[str, Any]) -> Any:
     workers = facts["workers"]
-    yield f"{workers} worker{'' if workers == 1 else 's'} on batch {batch.run_key}" if workers else "nobody works on it"
+    yield f"{_count(workers, 'worker')} on batch {batch.run_key}" if workers else "nobody works on it"
     if facts["limit"] is None:
         yield f"no limit of {batch.trigger.workflow_id} is known to the ledger"
     elif facts["counted"] is None:
@@ -64,11 +67,19 @@ def _sentences(batch: Batch, facts: dict[str, Any]) -> Any:
     else:
         up_to = facts["counted"] + facts["open"]
         yield (
-            f"{facts['counted']} instances ran when the vendor was asked at {facts['counted_at']}, "
-            f"and {facts['open']} starts came since: up to {up_to} of {facts['limit']}"
+            f"{_count(facts['counted'], 'instance')} ran when the vendor was asked at {facts['counted_at']}, "
+            f"and {_count(facts['open'], 'start')} came since: up to {up_to} of {facts['limit']}"
         )
     if facts["trouble"]:
         yield f"the last count failed: {facts['trouble']}"
     for each in facts["waiting"]:
         whose = "this batch" if each["batch"] == batch.run_key else f"batch {each['batch']}"
-        yield f"{whose} (priority {each['priority']}) waits with {each['wants']} starts for {each['reason']}"
+        wants = _count(each["wants"], "start")
+        yield f"{whose} (priority {each['priority']}) waits with {wants} for {each['reason']}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+_BY_URGENCY = select(waiters).order_by(waiters.c.priority, waiters.c.batch, waiters.c.holder)

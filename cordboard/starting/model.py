@@ -61,7 +61,10 @@ class Progress:
         kinds: of failures and unknown ends.
         latencies: of calls.
         last_accepted: when the vendor last took a start.
-        waiting: what starts wait for, as far as one knows.
+        in_vain: starts in a row that were refused for a reason that every other start would meet as well.
+        waiting: what starts wait for here: a place, or the ends of instances.
+        refusal: why the vendor took none lately; empty once it takes one.
+        took: seconds until every start had ended; None while they are being started.
     """
 
     total: int
@@ -74,7 +77,10 @@ class Progress:
     kinds: Counter[str] = field(default_factory=Counter)
     latencies: Histogram = field(default_factory=Histogram)
     last_accepted: float = 0.0
+    in_vain: int = 0
     waiting: str = ""
+    refusal: str = ""
+    took: float | None = None
 
     def __post_init__(self) -> None:
         self.began = self.last_accepted = self.clock()
@@ -86,8 +92,17 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
-        return self.clock() - self.began
+        """How long starts are being started, or were."""
+        return self.clock() - self.began if self.took is None else self.took
+
+    @property
+    def waits_for(self) -> str:
+        """What starts wait for, in words; empty where nothing is known of."""
+        return self.waiting or self.refusal
+
+    def finish(self) -> None:
+        """Notes that nothing more will be started; what comes after is no part of the pace."""
+        self.took, self.refusal = self.seconds, ""
 
     @property
     def per_second(self) -> float:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import select
 
 from cordboard.errors import CordboardError, LedgerUnavailable, RunBusy, SameIdOtherBody, VendorFailed
-from cordboard.records.changes import HELD
+from cordboard.records.capacity import let_go
+from cordboard.records.changes import HELD, WITHOUT_EFFECT
 from cordboard.records.effects import Effect, EffectState, Entry
 from cordboard.records.ledger import Ledger
 from cordboard.records.owner import Owner
@@ -28,6 +29,7 @@ from cordboard.vendors.session import VendorSession
 
 GRACE_SECONDS = 10.0  # how long a run that is stopped waits for the answers to what it has sent
 LONGEST_WAIT = 5.0
+IN_VAIN = 20  # starts in a row that all failed for a reason that is not their own: then the rest would too
 KIND = "workflow-starts"
 
 
@@ -83,6 +85,7 @@ async def start_piece(run: StartRun, piece: Piece) -> int | None:
     except RunBusy:
         return None
     async with handle:
+        await _let_go(run, handle)
         starts = list(piece.read())
         effects = [effect_of(run.batch, start) for start in starts]
         known = await handle.entries(effect.logical_id for effect in effects)
@@ -95,6 +98,16 @@ async def start_piece(run: StartRun, piece: Piece) -> int | None:
                 jobs.append(_Job(run, handle, start, effect, entry))
         await _all(run, jobs)
     return sum(job.state is not EffectState.DONE for job in jobs)
+
+
+async def _let_go(run: StartRun, handle: RunHandle) -> None:
+    """What a worker that died left open may come about for as long as one lease."""
+    ledger, workflow_id = run.ledger, run.batch.trigger.workflow_id
+    await ledger.write(
+        lambda connection, now: let_go(
+            connection, handle.tenant, workflow_id, handle.run_key, now + ledger.lease_seconds
+        )
+    )
 
 
 async def is_in_other_hands(run: StartRun, piece: Piece) -> bool:
@@ -133,16 +146,17 @@ class _Job:
         order = order_of(run.batch, self.start, effect, run.trace_id, self.known, self._leaving)
         tries = 0
         while True:
-            if run.places:
-                await run.places.enter(effect.key, self.handle.run_key, int(self.start.body["priority"]))
+            places = run.places if self._may_be_sent(order.known) else None
+            if places:
+                await places.enter(effect.key, self.handle.run_key, int(self.start.body["priority"]))
             try:
                 sent = await send_once(self.handle, run.session, order, run.unsettled)
             except SameIdOtherBody:
                 sent = _OTHER_BODY
-                if run.places:
-                    await run.places.give_back(effect.key)
             finally:
                 self.flying = False
+            if places and _moved_no_place(sent):
+                await places.give_back(effect.key, self.handle.run_key)
             if not await self._goes_on(sent, tries):
                 break
             tries += 1
@@ -150,7 +164,15 @@ class _Job:
         self.state = sent.state
         _note(progress, sent)
 
+    def _may_be_sent(self, known: Entry | None) -> bool:
+        """Whether it needs a place: one that nothing can be found out about, or with other content, is never sent."""
+        if known is None or known.state in WITHOUT_EFFECT:
+            return True
+        return known.body_hash == self.effect.body_hash and self.effect.safety != "neither"
+
     def _leaving(self) -> None:
+        if self.run.stopped:
+            raise self.run.stopped
         self.flying = True
 
     async def _goes_on(self, sent: Sent, tries: int) -> bool:
@@ -163,17 +185,24 @@ class _Job:
         kind = str(error.get("kind", ""))
         if sent.state is not EffectState.FAILED:
             return False
-        if kind in FOR_ALL and not run.progress.started:
-            _note(run.progress, sent)
-            raise VendorFailed(f"no instance of {run.batch.trigger.workflow_id} can be started", error)
+        if kind in FOR_ALL:
+            run.progress.in_vain += 1
+            if not run.progress.started or run.progress.in_vain >= IN_VAIN:
+                _note(run.progress, sent)
+                raise self._stop(VendorFailed(f"no instance of {run.batch.trigger.workflow_id} can be started", error))
         if kind not in NOT_YET:
             return False
         silent = run.clock() - run.progress.last_accepted
         if silent > run.patience_seconds:
-            raise VendorFailed(f"the vendor has started nothing for {silent:.0f} s", error)
-        run.progress.waiting = f"the vendor: {error.get('message', kind)}"
+            raise self._stop(VendorFailed(f"the vendor has started nothing for {silent:.0f} s", error))
+        run.progress.refusal = f"the vendor: {error.get('message', kind)}"
         await run.sleep(min(2.0**tries, LONGEST_WAIT) * (0.5 + run.chance() / 2))
         return True
+
+    def _stop(self, reason: VendorFailed) -> VendorFailed:
+        """Keeps those that are about to leave from leaving."""
+        self.run.stopped = self.run.stopped or reason
+        return reason
 
 
 _OTHER_BODY = Sent(
@@ -185,13 +214,19 @@ _OTHER_BODY = Sent(
 )
 
 
+def _moved_no_place(sent: Sent) -> bool:
+    """Whether nothing was sent, and nothing that the ledger was told of moved the place."""
+    kind = (sent.error or {}).get("kind")
+    return sent is _OTHER_BODY or kind == "in_other_hands" or (sent.state is EffectState.DONE and sent.reused)
+
+
 def _note(progress: Progress, sent: Sent) -> None:
     match sent.state:
         case EffectState.DONE if sent.reused:
             progress.already += 1
         case EffectState.DONE:
             progress.started += 1
-            progress.last_accepted = progress.clock()
+            progress.last_accepted, progress.in_vain, progress.refusal = progress.clock(), 0, ""
         case EffectState.FAILED:
             progress.failed += 1
         case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Self
@@ -13,10 +14,10 @@ from cordboard.errors import CordboardError, LedgerUnavailable, VendorFailed
 from cordboard.records.capacity import Asking, Taken, count_failed, counted, give_back, leave, take
 from cordboard.records.ledger import Ledger
 from cordboard.sending import evidence
-from cordboard.starting.model import FOR_ALL, Batch
+from cordboard.starting.model import FOR_ALL, PATIENCE_SECONDS, Batch
 from cordboard.vendors.cxone_workflows import count_running
 from cordboard.vendors.session import VendorSession
-from cordboard.vendors.wire import Outcome
+from cordboard.vendors.wire import Outcome, Verdict
 
 SHORTEST_POLL, LONGEST_POLL = 0.05, 0.5  # seconds between two looks at the ledger
 SHORTEST_COUNT, LONGEST_COUNT = 0.1, 5.0  # seconds between two counts
@@ -37,6 +38,8 @@ class Places:
         holder: names this process.
         told: hears what is waited for.
         sleep: waits that many seconds.
+        patience_seconds: how long every count may fail before nobody waits any longer.
+        clock: monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  each is handed in
@@ -47,13 +50,18 @@ class Places:
         holder: str,
         told: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         assert batch.limit is not None
         self._batch, self._limit, self._ledger, self._session = batch, batch.limit, ledger, session
         self._holder, self._told, self._sleep = holder, told, sleep
         self._queue: list[Ticket] = []
         self._order, self._wake = count(), asyncio.Event()
-        self._interval, self._poll, self._occupied = 1.0, SHORTEST_POLL, 0
+        self._interval, self._poll = 1.0, SHORTEST_POLL
+        self._patience_seconds, self._clock = patience_seconds, clock
+        self._failing_since: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -81,13 +89,13 @@ class Places:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():  # the place was handed over in this very moment
-                await asyncio.shield(self.give_back(effect_key))
+                await asyncio.shield(self.give_back(effect_key, run_key))
             raise
 
-    async def give_back(self, effect_key: str) -> None:
-        """Gives back the place of a start that certainly was not sent."""
+    async def give_back(self, effect_key: str, run_key: str) -> None:
+        """Gives back the place of a start that its run certainly did not send."""
         with contextlib.suppress(LedgerUnavailable):  # then its lease ends by itself
-            await self._ledger.write(lambda connection, _: give_back(connection, [effect_key]))
+            await self._ledger.write(lambda connection, _: give_back(connection, [(effect_key, run_key)]))
 
     async def _run(self) -> None:
         while True:
@@ -114,10 +122,12 @@ class Places:
         asking = self._asking(wanted, waiting[0][0])
         taken = await self._ledger.write(lambda connection, now: take(connection, now, asking))
         self._told(taken.reason)
+        if taken.is_fresh:
+            self._failing_since = None
         unclaimed = []
-        for _, _, key, _, future in waiting[: taken.granted]:
+        for _, _, key, run_key, future in waiting[: taken.granted]:
             if future.done():  # cancelled while we asked
-                unclaimed.append(key)
+                unclaimed.append((key, run_key))
             else:
                 future.set_result(None)
         if unclaimed:
@@ -137,10 +147,7 @@ class Places:
         if verdict.kind in FOR_ALL:
             raise VendorFailed(f"the running instances of {asking.workflow_id} cannot be counted", evidence(verdict))
         if verdict.outcome is not Outcome.ACCEPTED:
-            trouble = verdict.message
-            await self._ledger.write(
-                lambda connection, now: count_failed(connection, now, asking, trouble, AFTER_FAILURE_SECONDS)
-            )
+            await self._count_failed(asking, verdict)
             return
         number = int(verdict.value)
         after = await self._ledger.write(lambda connection, now: counted(connection, now, asking, ticket, number))
@@ -149,6 +156,18 @@ class Places:
             self._interval = max(self._interval / 2, SHORTEST_COUNT)
         elif freed <= 0:
             self._interval = min(self._interval * 1.5, LONGEST_COUNT)
+
+    async def _count_failed(self, asking: Asking, verdict: Verdict) -> None:
+        """Waits some more: a count that fails says neither "full" nor "free"."""
+        trouble = verdict.message
+        await self._ledger.write(
+            lambda connection, now: count_failed(connection, now, asking, trouble, AFTER_FAILURE_SECONDS)
+        )
+        if self._failing_since is None:
+            self._failing_since = self._clock()
+        elif (silent := self._clock() - self._failing_since) > self._patience_seconds:
+            said = f"the running instances of {asking.workflow_id} could not be counted for {silent:.0f} s"
+            raise VendorFailed(said, evidence(verdict))
 
     def _asking(self, wanted: Sequence[tuple[str, str]], priority: int = 5) -> Asking:
         batch = self._batch

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from sqlalchemy import select
 
 from cordboard.jsontext import parse_json
+from cordboard.records.changes import WITHOUT_EFFECT
 from cordboard.records.effects import EffectState
 from cordboard.records.ledger import Ledger
 from cordboard.records.page import chunks
 from cordboard.records.schema import effects
+from cordboard.starting.keeping import whole_file
 from cordboard.starting.model import Batch
 from cordboard.starting.orders import effect_of
 from cordboard.triggers.model import Start
@@ -26,7 +28,7 @@ from cordboard.triggers.model import Start
 COLUMNS = ("line", "key", "status", "instance_id", "kind", "error")
 SHOWN = 1000  # starts in the document itself; more stand in the file alone
 _CHUNK = 500
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
+_FORMULA = re.compile(r"^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # full-width signs too
 Status = Literal["started", "already_started", "failed", "unknown"]
 _NOT_SENT = ("failed", "not_sent_yet", "the run ended before it was sent; run it again")
 
@@ -62,21 +64,21 @@ async def write_results(batch: Batch, ledger: Ledger, path: Path, since: str) ->
     """
     found = Results(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with os.fdopen(
-        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", newline=""
-    ) as out:
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        async for row in _rows(batch, ledger, since):
-            writer.writerow([_cell(row[name]) for name in COLUMNS])
-            found.counts[row["status"]] += 1
-            if row["kind"]:
-                found.kinds[row["kind"]] += 1
-            if len(found.instances) < SHOWN:
-                found.instances.append(_shown(row))
-    partial.replace(path)
+    with whole_file(path) as out, io.TextIOWrapper(out, encoding="utf-8", newline="") as text:
+        await _write(text, _rows(batch, ledger, since), found)
     return found
+
+
+async def _write(out: TextIO, rows: AsyncIterator[dict[str, Any]], found: Results) -> None:
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    async for row in rows:
+        writer.writerow([_cell(row[name]) for name in COLUMNS])
+        found.counts[row["status"]] += 1
+        if row["kind"]:
+            found.kinds[row["kind"]] += 1
+        if len(found.instances) < SHOWN:
+            found.instances.append(_shown(row))
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +114,8 @@ def _standing(row: Any, body_hash: str, since: str) -> tuple[str, str, str, str]
     if row is None or row.state == EffectState.READY:
         return (*_NOT_SENT, "")
     if row.body_hash != body_hash:
+        if row.state in WITHOUT_EFFECT:  # it was mended, and this run did not come to it
+            return (*_NOT_SENT, "")
         return "failed", "other_content", "its key was used before with other content", ""
     said = parse_json(row.evidence) if row.evidence else {}
     said = said if isinstance(said, dict) else {}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
 
 from cordboard.errors import BadCall, Theirs
+from cordboard.jsontext import digest
+from cordboard.starting.keeping import prune, whole_file
 from cordboard.vendors.urls import vendor_url
 
 MAX_BYTES = 4 * 1024**3
@@ -21,12 +25,12 @@ async def rows_file(place: str, home: Path, today: date, transport: httpx.AsyncB
 
     Args:
         place: a path, or an https address; `{today}` in it is the date.
-        home: folder under which a fetched file is kept.
+        home: folder under which a fetched file is kept, for a week.
         today: in ISO form, such as 2026-11-21.
         transport: in place of the network, for tests.
 
     Raises:
-        BadCall: the address is not fit, or names no CSV or JSONL file.
+        BadCall: the address is not fit, or names no CSV or JSONL file, or what it holds cannot be written.
         Theirs: it cannot be fetched.
     """
     place = place.replace("{today}", today.isoformat())
@@ -36,28 +40,30 @@ async def rows_file(place: str, home: Path, today: date, transport: httpx.AsyncB
     name = PurePosixPath(urlsplit(url).path).name
     if not name.endswith((".csv", ".jsonl")):
         raise BadCall("the address of the rows must end in .csv or .jsonl")
-    folder = home / "incoming"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / name
+    # Files of one name at two addresses, such as one for each region, are two.
+    file = home / "incoming" / digest(url)[:16] / name
     try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prune(file.parent.parent, time.time())
+        file.parent.mkdir(mode=0o700, exist_ok=True)
         async with asyncio.timeout(DOWNLOAD_SECONDS):
-            await _fetch(url, file, transport)
+            with whole_file(file) as out:
+                await _fetch(url, out, transport)
     except (httpx.HTTPError, TimeoutError) as error:
         raise Theirs(f"the rows cannot be fetched: {type(error).__name__}") from None
+    except OSError as error:
+        raise BadCall(f"the rows cannot be kept in {file.parent}: {error.strerror}") from None
     return file
 
 
-async def _fetch(url: str, file: Path, transport: httpx.AsyncBaseTransport | None) -> None:
-    partial, size = file.with_name(f".{file.name}.partial"), 0
+async def _fetch(url: str, out: BinaryIO, transport: httpx.AsyncBaseTransport | None) -> None:
+    size = 0
     client = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=30)
     async with client, client.stream("GET", url) as reply:
         if reply.status_code != 200:
             raise Theirs(f"the rows cannot be fetched: HTTP {reply.status_code}")
-        with partial.open("wb") as out:
-            partial.chmod(0o600)
-            async for some in reply.aiter_bytes():
-                size += len(some)
-                if size > MAX_BYTES:
-                    raise Theirs(f"the rows cannot be fetched: more than {MAX_BYTES} bytes")
-                out.write(some)
-    partial.replace(file)
+        async for some in reply.aiter_bytes():
+            size += len(some)
+            if size > MAX_BYTES:
+                raise Theirs(f"the rows cannot be fetched: more than {MAX_BYTES} bytes")
+            out.write(some)

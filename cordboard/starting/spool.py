@@ -6,26 +6,26 @@ pieces of the same batch, so that they need nothing but the ledger to share it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cordboard.errors import BadCall
 from cordboard.jsontext import digest, dump_json
+from cordboard.starting.keeping import DRAFT, prune, remove
 from cordboard.triggers.checking import Tally, check_batch
 from cordboard.triggers.making import make
 from cordboard.triggers.model import Start, Trigger
 
 PIECE = 1000  # starts
-KEPT_SECONDS = 7 * 24 * 3600.0  # rows are people's data: what no run has touched for a week goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,21 @@ class Piece:
     priority: int
 
     def read(self) -> Iterator[Start]:
-        """The starts."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            for _ in range(self.count):
-                line, key, body = json.loads(file.readline())
-                yield Start(line, key, body)
+        """The starts.
+
+        Raises:
+            BadCall: somebody deleted or changed them.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                for _ in range(self.count):
+                    line, key, body = json.loads(file.readline())
+                    yield Start(line, key, body)
+        except (OSError, ValueError):
+            raise BadCall(
+                f"{self.path}: the checked rows are gone or were changed; delete the folder and give the command again"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +127,13 @@ def spool_batch(
 
     Raises:
         InvalidDocument: the trigger is for no such batch, or the file cannot be read.
-        BadCall: the file is neither CSV nor JSONL, or the faulty rows cannot be written.
+        BadCall: the file is neither CSV nor JSONL, or what is checked or faulty cannot be written.
     """
     folder = home / "batches"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _prune(folder, clock())
-    draft = Path(tempfile.mkdtemp(dir=folder, prefix=".draft-"))
+    with _explained(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prune(folder, clock())
+        draft = Path(tempfile.mkdtemp(dir=folder, prefix=DRAFT))
     try:
         return _written(trigger, rows, folder, draft, faulty)
     finally:
@@ -132,13 +142,14 @@ def spool_batch(
 
 def _written(trigger: Trigger, rows: Path | None, folder: Path, draft: Path, faulty: Path | None) -> Spool:
     files: dict[int, _File] = {}
-    with ExitStack() as stack:
+    with _explained(folder), ExitStack() as stack:
 
         def keep(start: Start) -> None:
-            priority = int(start.body["priority"])
-            if priority not in files:
-                files[priority] = _File(stack.enter_context((draft / f"{priority:02}.jsonl").open("wb")))
-            files[priority].add(start)
+            with _explained(folder):  # here too: a fault in it is none of the file of faulty rows
+                priority = int(start.body["priority"])
+                if priority not in files:
+                    files[priority] = _File(stack.enter_context((draft / f"{priority:02}.jsonl").open("wb")))
+                files[priority].add(start)
 
         if rows is None:
             key, body, _ = make(trigger, {})  # reading the trigger has checked it
@@ -148,18 +159,32 @@ def _written(trigger: Trigger, rows: Path | None, folder: Path, draft: Path, fau
             tally = check_batch(trigger, rows, faulty=faulty, keep=keep)
     whole = digest([[priority, files[priority].hash.hexdigest()] for priority in sorted(files)])
     place = folder / whole[:32]
-    with contextlib.suppress(OSError):  # another worker was first, with the very same bytes
-        draft.rename(place)
-    with contextlib.suppress(OSError):
-        os.utime(place)
+    with _explained(folder):
+        _put(draft, place)
     return Spool(whole, tuple(_pieces(files, place)), tally)
 
 
-def _prune(folder: Path, now: float) -> None:
-    for each in folder.iterdir():
-        with contextlib.suppress(OSError):
-            if now - each.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(each)
+def _put(draft: Path, place: Path) -> None:
+    """Moves a draft to its place. Mostly another worker was first, with the very same bytes."""
+    if place.is_dir() and _sizes(place) != _sizes(draft):  # half deleted, or cut off when the power went
+        remove(place)
+    try:
+        draft.rename(place)
+    except OSError:
+        os.utime(place)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_size for each in folder.iterdir()}
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        mend = "free some space or name another place with CORDBOARD_HOME"
+        raise BadCall(f"the checked rows cannot be kept in {folder}: {error.strerror}; {mend}") from None
 
 
 def _pieces(files: dict[int, _File], place: Path) -> Iterator[Piece]:

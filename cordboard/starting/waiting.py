@@ -30,11 +30,9 @@ async def wait_for_ends(run: StartRun, handle: RunHandle, erp: str | None, secon
         LedgerUnavailable: an end cannot be written.
     """
     until, pause = run.clock() + seconds, FIRST_SECONDS
-    while left := await _running(run):
-        run.progress.waiting = f"the end of {len(left)} instances"
-        for start in range(0, len(left), BATCH):
-            some = left[start : start + BATCH]
-            await poll(run.session, run.ledger, handle, run.batch.tenant, some, erp)
+    while left := (await ends(run)).get(RUNNING, 0):
+        run.progress.waiting = f"the end of {left} instance{'' if left == 1 else 's'}"
+        await _round(run, handle, erp, until)
         if run.clock() + pause >= until:
             break
         await run.sleep(pause)
@@ -43,15 +41,26 @@ async def wait_for_ends(run: StartRun, handle: RunHandle, erp: str | None, secon
     return await ends(run)
 
 
+async def _round(run: StartRun, handle: RunHandle, erp: str | None, until: float) -> None:
+    """Asks for each once, as long as there is time; some of them at a time are in memory."""
+    last = ""
+    while some := await _running(run, last):
+        await poll(run.session, run.ledger, handle, run.batch.tenant, some, erp)
+        if run.clock() >= until:
+            break
+        last = some[-1]
+
+
 async def ends(run: StartRun) -> dict[str, int]:
     """How many instances of the batch have which status."""
     query = select(instances.c.status, func.count()).where(_of(run.batch)).group_by(instances.c.status)
     return await run.ledger.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
 
 
-async def _running(run: StartRun) -> list[str]:
-    query = select(instances.c.instance_id).where(_of(run.batch), instances.c.status == RUNNING)
-    return await run.ledger.read(lambda connection: list(connection.scalars(query)))
+async def _running(run: StartRun, after: str) -> list[str]:
+    one = instances.c.instance_id
+    still = select(one).where(_of(run.batch), instances.c.status == RUNNING, one > after)
+    return await run.ledger.read(lambda connection: list(connection.scalars(still.order_by(one).limit(BATCH))))
 
 
 def _of(batch: Batch) -> ColumnElement[bool]:

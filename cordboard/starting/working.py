@@ -11,7 +11,7 @@ from cordboard.starting.pieces import StartRun, is_in_other_hands, start_piece
 from cordboard.starting.spool import Piece
 
 WIDTH = 3  # pieces at a time: where one runs out, the next fills the connections
-LOOK_SECONDS = 0.5  # between two looks at pieces that other workers hold
+LOOK_SECONDS = 0.5  # before each look at a piece that another worker holds
 StartPiece = Callable[[Piece], Awaitable[int | None]]
 
 
@@ -26,20 +26,20 @@ async def start_all(run: StartRun, start: StartPiece | None = None) -> None:
         CordboardError: nothing more is sent.
     """
     pieces, start = deque(run.batch.spool.pieces), start or partial(start_piece, run)
+    elsewhere: set[str] = set()
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(WIDTH):
-                group.create_task(_work(run, pieces, start))
+                group.create_task(_work(run, pieces, elsewhere, start))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
 
 
-async def _work(run: StartRun, pieces: deque[Piece], start: StartPiece) -> None:
-    elsewhere: set[str] = set()
+async def _work(run: StartRun, pieces: deque[Piece], elsewhere: set[str], start: StartPiece) -> None:
     while pieces:
         piece = pieces.popleft()
         if piece.name in elsewhere:
-            await run.sleep(LOOK_SECONDS / len(elsewhere))
+            await run.sleep(LOOK_SECONDS)
             if await is_in_other_hands(run, piece):
                 pieces.append(piece)
                 continue

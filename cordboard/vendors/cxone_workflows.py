@@ -22,9 +22,12 @@ ENDED = frozenset(
     {"completed", "failed", "cancelled", "canceled", "terminated", "error", "aborted", "timeout", "expired"}
 )
 _INSTANCES = "/api/v2/workflows/instances"
-#: A 400 by which the vendor means its limit of concurrent instances, and not that the request is wrong.
+#: A 400 by which the vendor means its limit of concurrent instances. One that names a part of the request says that the
+#: request is wrong, whatever else it speaks of: sent again, it would be refused again.
 AT_LIMIT = re.compile(
-    r"concurren|(instance|running).{0,40}(limit|maximum|quota)|(limit|maximum|quota).{0,40}instance", re.I
+    r"^(?!.*\b(context|metadata|priority|schema|payload|field|property|value|parameter)\b)"
+    r".*(concurren|(instance|running).{0,40}(limit|maximum|quota)|(limit|maximum|quota).{0,40}instance)",
+    re.I | re.S,
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from cordboard.records.capacity import (
     counted,
     give_back,
     leave,
+    let_go,
     take,
 )
 from cordboard.records.changes import Aftermath
@@ -32,6 +32,21 @@ from cordboard.records.schema import metadata, pools, slots
 from tests.thorough import count
 
 LIMIT = 5
+InLedger = Callable[[Callable[[Ledger], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def in_ledger(ledger_url: str) -> InLedger:
+    """Runs a test on each database."""
+
+    def run_it(work: Callable[[Ledger], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            async with await Ledger.open(ledger_url) as ledger:
+                await work(ledger)
+
+        asyncio.run(main())
+
+    return run_it
 
 
 def asking(batch: str, *keys: str, priority: int = 5, limit: int = LIMIT, interval: float = 1.0) -> Asking:
@@ -253,7 +268,7 @@ def test_a_place_that_was_not_used_can_be_given_back() -> None:
     place.count(LIMIT - 1)
     assert place.take(asking("a", "1")).granted == 1
     assert place.take(asking("a", "2")).granted == 0
-    give_back(place.connection, ["1"])
+    give_back(place.connection, [("1", "a")])
     assert place.take(asking("a", "2")).granted == 1
 
 
@@ -266,7 +281,7 @@ def effect(name: str) -> Effect:
     [(EffectState.DONE, [("ended", "a/1")]), (EffectState.FAILED, []), (EffectState.UNKNOWN, [("open", "")])],
 )
 def test_the_end_of_a_start_moves_its_place_in_the_same_transaction(
-    in_ledger: Callable[[Callable[[Ledger], Coroutine[Any, Any, None]]], None],
+    in_ledger: InLedger,
     state: EffectState,
     left: list[tuple[str, str]],
 ) -> None:
@@ -287,7 +302,7 @@ def test_the_end_of_a_start_moves_its_place_in_the_same_transaction(
 
 
 def test_the_places_of_a_dead_holder_come_back_and_those_of_a_live_one_do_not(
-    in_ledger: Callable[[Callable[[Ledger], Coroutine[Any, Any, None]]], None],
+    in_ledger: InLedger,
 ) -> None:
     async def run_it(ledger: Ledger) -> None:
         wanted = Asking("acme", "wf", 2, "a", "one", 5, [("live", "a/1"), ("dead", "a/2")])
@@ -305,13 +320,78 @@ def test_the_places_of_a_dead_holder_come_back_and_those_of_a_live_one_do_not(
     in_ledger(run_it)
 
 
-@pytest.fixture
-def in_ledger(tmp_path: Path) -> Callable[[Callable[[Ledger], Coroutine[Any, Any, None]]], None]:
-    def run_it(work: Callable[[Ledger], Coroutine[Any, Any, None]]) -> None:
-        async def main() -> None:
-            async with await Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-                await work(ledger)
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_does_not_stop_the_counting(jump: float) -> None:
+    place = Place()
+    place.count(LIMIT)
+    assert place.take(asking("ghost", "g1")).granted == 0
+    assert place.take(asking("a", "1", interval=0.0)).ticket  # and whoever counts dies
+    place.now += jump
+    taken = place.take(asking("a", "1"))
+    assert (taken.granted, taken.is_fresh) == (0, False)
+    assert taken.ticket is not None
+    counted(place.connection, place.now, asking("a"), taken.ticket, 0)
+    assert place.take(asking("a", "1", "2", "3", "4", "5")).granted == LIMIT  # nobody shares with a ghost
 
-        asyncio.run(main())
 
-    return run_it
+def test_clocks_that_differ_a_little_are_no_reason_to_count_anew() -> None:
+    place = Place()
+    place.count(0)
+    place.now -= 1.0  # another machine
+    taken = place.take(asking("a", "1"))
+    assert (taken.granted, taken.ticket) == (1, None)
+
+
+def test_a_place_that_another_live_run_has_in_hand_is_not_taken_from_it(
+    in_ledger: InLedger,
+) -> None:
+    """Two batches hold the same start: the one that finds it in other hands gives nothing back that is not its own."""
+
+    async def run_it(ledger: Ledger) -> None:
+        one = Asking("acme", "wf", 3, "a", "one", 5, [("same", "a/1")])
+        two = Asking("acme", "wf", 3, "b", "two", 5, [("same", "b/1"), ("other", "b/1")])
+        ticket = (await ledger.write(lambda c, now: take(c, now, one))).ticket
+        await ledger.write(lambda c, now: counted(c, now, one, ticket, 0))
+        async with await ledger.claim_run("acme", "a/1"):
+            await ledger.write(lambda c, now: take(c, now, one))
+            await ledger.write(lambda c, now: take(c, now, two))
+            await ledger.write(lambda c, _: give_back(c, [("same", "b/1"), ("other", "b/1")]))
+            rows = await ledger.read(lambda c: c.execute(select(slots.c.effect_key, slots.c.run_key)).all())
+            assert [tuple(row) for row in rows] == [("same", "a/1")]
+        await ledger.write(lambda c, now: take(c, now, two))
+        rows = await ledger.read(lambda c: c.execute(select(slots.c.run_key).distinct()).all())
+        assert [tuple(row) for row in rows] == [("b/1",)]
+
+    in_ledger(run_it)
+
+
+def test_what_an_earlier_holder_left_open_counts_for_as_long_as_is_said(
+    in_ledger: InLedger,
+) -> None:
+    async def run_it(ledger: Ledger) -> None:
+        wanted = Asking("acme", "wf", 2, "a", "one", 5, [("1", "a/1"), ("2", "a/1")])
+        later = Asking("acme", "wf", 2, "a", "two", 5, [("3", "a/1"), ("4", "a/1")], 0.0)
+        ticket = (await ledger.write(lambda c, now: take(c, now, wanted))).ticket
+        await ledger.write(lambda c, now: counted(c, now, wanted, ticket, 0))
+        assert (await ledger.write(lambda c, now: take(c, now, wanted))).granted == 2
+        async with await ledger.claim_run("acme", "a/1"):
+            await ledger.write(lambda c, now: let_go(c, "acme", "wf", "a/1", now + 3))
+            for seconds, places in ((2, 0), (4, 2)):
+                ticket = (await ledger.write(lambda c, now, s=seconds: take(c, now + s, later))).ticket
+                await ledger.write(lambda c, now, s=seconds, t=ticket: counted(c, now + s, later, t, 0))
+                taken = await ledger.write(lambda c, now, s=seconds: take(c, now + s, later))
+                assert taken.granted == places
+                await ledger.write(lambda c, now: count_failed(c, now, later, "its worker was stopped", 0.0))
+
+    in_ledger(run_it)
+
+
+def test_a_start_that_has_a_place_needs_no_second_one() -> None:
+    """After a kill its places wait for those very starts; the workflow is full, and they go on at once."""
+    place = Place()
+    place.count(LIMIT - 2)
+    assert place.take(asking("a", "1", "2", "3")).granted == 2
+    again = place.take(asking("b", "2", "1", "3"))
+    assert (again.granted, again.occupied) == (2, LIMIT)
+    place.now += 60
+    assert place.take(asking("b", "2")).granted == 0  # nothing starts on an old count

@@ -23,6 +23,9 @@ from cordboard.starting.spool import spool_batch
 from cordboard.triggers.model import Trigger, Variable
 from cordboard.vendors.login import CXoneLogin
 from cordboard.vendors.transport import quiet_http_logs
+from tests.cordboard.records.conftest import ledger_url
+
+__all__ = ["ledger_url"]
 
 WORKFLOW = "wf_reminder"
 TRIGGER = Trigger(
@@ -53,6 +56,12 @@ class Place:
 
     box: RunningSandbox
     folder: Path
+    url: str = ""
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's URL; a file in the folder unless one was given."""
+        return self.url or f"sqlite:///{self.folder / 'ledger.db'}"
 
     def batch(self, count: int, run_key: str = "sunday", limit: int | None = None, **changes: Any) -> Batch:
         """A batch of so many rows."""
@@ -67,11 +76,11 @@ class Place:
         return Batch(trigger, spool_batch(trigger, rows, self.folder), "acme", run_key, limit)
 
     @asynccontextmanager
-    async def opened(self, batch: Batch, **settings: Any) -> AsyncIterator[StartRun]:
+    async def opened(self, batch: Batch, lease_seconds: float = 30.0, **settings: Any) -> AsyncIterator[StartRun]:
         """A run of the batch."""
         login = CXoneLogin.from_env(self.box.env())
         async with (
-            await Ledger.open(f"sqlite:///{self.folder / 'ledger.db'}", redactor=Redactor()) as ledger,
+            await Ledger.open(self.ledger, redactor=Redactor(), lease_seconds=lease_seconds) as ledger,
             login.session(Settings(**settings), Redactor(), "workflows") as session,
         ):
             progress = Progress(batch.spool.total, time.monotonic)

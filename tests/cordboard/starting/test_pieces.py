@@ -117,7 +117,7 @@ def test_a_row_that_was_refused_can_be_mended_and_started_under_its_key(tmp_path
 def test_what_every_start_would_meet_ends_the_run_at_once(place: Place) -> None:
     with pytest.raises(VendorFailed, match="no instance of wf_unknown can be started"):
         place.start(place.batch(200, workflow_id="wf_unknown"))
-    assert len(place.box.truth.posts(POST["path"])) <= 30
+    assert len(place.box.truth.posts(POST["path"])) <= 60  # those that were open, and those on their way meanwhile
 
 
 def test_a_vendor_that_takes_nothing_ends_the_run_after_its_patience(tmp_path: Path) -> None:
