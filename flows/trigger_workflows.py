@@ -203,6 +203,8 @@ async def _conduct(
                 webhook=None,
                 redactor=redactor,
                 calls_per_second=start.rate,
+                # Who gets ready while others are open is in doubt where the process dies: few, where doubt is for good.
+                ahead=0.2 if batch.trigger.safety == "neither" else 1.0,
             )
         )
         run = await _opened(stack, start, batch, progress, connections, worker)

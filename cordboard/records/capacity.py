@@ -33,6 +33,7 @@ from cordboard.records.shares import affordable, served, share
 OPEN_SECONDS = 15.0  # an open slot's own lease, until its run's is looked at
 COUNTING_SECONDS = 20.0  # somebody who counts for longer is dead
 LIVE_SECONDS = 3.0  # a batch that asked this recently still waits
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds from one count to the next
 FRESH_SECONDS = 5.0  # an older count is taken anew, as others start instances too
 SKEW_SECONDS = 60.0  # by which the clocks of machines differ at the most
 
@@ -48,7 +49,7 @@ class Asking:
         holder: the process of the batch that asks.
         priority: 1 (highest) to 10, of the most urgent start that waits.
         wanted: effect keys, the most urgent first, each with the key of the run that holds it.
-        interval: seconds between two counts.
+        interval: seconds from one count to the next at the most.
     """
 
     tenant: str
@@ -58,7 +59,7 @@ class Asking:
     holder: str
     priority: int
     wanted: Sequence[tuple[str, str]]
-    interval: float = 1.0
+    interval: float = LONGEST_PAUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Taken:
         occupied: instances that may run now, with those granted; None where no count has succeeded yet.
         reason: what the rest waits for; empty where there is none.
         is_fresh: whether a count is known that is not too old.
+        pause: seconds from one count to the next.
     """
 
     granted: int
@@ -78,50 +80,66 @@ class Taken:
     occupied: int | None
     reason: str
     is_fresh: bool = True
+    pause: float = 0.0
 
 
 def take(connection: Connection, now: float, asking: Asking) -> Taken:
     """Takes as many slots as there are and as are the batch's share, and says whether to count."""
     pool = _locked(connection, asking)
     live = _live(connection, now, asking)
-    _end_of_the_dead(connection, now, pool)
+    somebody_died = _end_of_the_dead(connection, now, pool)
     used = _slots_used(connection, pool)
     occupied = None if pool.counted is None else pool.counted + used
     age = _age(now, pool.counted_at)
-    stale = occupied is None or age > max(FRESH_SECONDS, asking.interval)
+    stale = occupied is None or age > FRESH_SECONDS
     free = 0 if stale or occupied is None else asking.limit - occupied
     has_one = set() if stale else _with_slots(connection, asking)
-    granted, new = affordable(asking.wanted, has_one, share(live, asking.batch, asking.priority, max(free, 0)))
+    granted, new = affordable(asking.wanted, has_one, _share(live, asking, free))
     _insert_slots(connection, now, asking, granted)
     rest = len(asking.wanted) - len(granted)
     occupied = None if occupied is None else occupied + new
     reason = _reason(asking, pool, live, occupied, stale=stale) if rest else ""
     _note_waiter(connection, now, asking, live, len(granted), rest, reason)
     ticket = None
-    due = stale or age >= asking.interval
+    pause = min(pool.pause, asking.interval)
+    due = stale or somebody_died or age >= pause
     somebody_counts = _age(now, pool.counting_until) < 0
-    if rest and new >= free and due and not somebody_counts:
+    if rest and due and not somebody_counts:
         ticket = pool.tick + 1
         connection.execute(
             update(pools).where(_pool(asking)).values(tick=ticket, counting_until=now + COUNTING_SECONDS)
         )
-    return Taken(len(granted), ticket, occupied, reason, not stale)
+    return Taken(len(granted), ticket, occupied, reason, not stale, pause)
 
 
 def counted(connection: Connection, now: float, asking: Asking, ticket: int, number: int) -> int:
-    """Takes a count in.
+    """Takes a count in, and learns how often that is worth while: a tenth of the limit should come free each time.
 
     Returns:
         Instances that may run now.
     """
     pool = _locked(connection, asking)
-    if ticket > pool.counted_tick:
-        known = slots.c.ended_tick < ticket
-        connection.execute(delete(slots).where(_mine(pool), known))
-        values = {"counted": number, "counted_tick": ticket, "counted_at": now, "counting_until": 0.0, "trouble": None}
-        connection.execute(update(pools).where(_pool(asking)).values(values))
-        return number + _slots_used(connection, pool)
-    return int(pool.counted or 0) + _slots_used(connection, pool)
+    used = _slots_used(connection, pool)
+    if ticket <= pool.counted_tick:
+        return int(pool.counted or 0) + used
+    connection.execute(delete(slots).where(_mine(pool), slots.c.ended_tick < ticket))
+    after = number + _slots_used(connection, pool)
+    freed = asking.limit if pool.counted is None else pool.counted + used - after
+    values = {"counted": number, "counted_tick": ticket, "counted_at": now, "counting_until": 0.0, "trouble": None}
+    connection.execute(
+        update(pools).where(_pool(asking)).values(**values, pause=_pause(pool.pause, freed, asking.limit))
+    )
+    return after
+
+
+def _share(live: Sequence[Row[Any]], asking: Asking, free: int) -> int:
+    return share(live, asking.batch, asking.priority, max(free, 0), asking.limit)
+
+
+def _pause(pause: float, freed: int, limit: int) -> float:
+    if freed >= max(limit // 10, 1):
+        return max(pause / 2, SHORTEST_PAUSE)
+    return min(pause * 1.5, LONGEST_PAUSE) if freed <= 0 else pause
 
 
 def count_failed(connection: Connection, now: float, asking: Asking, trouble: str, wait_seconds: float) -> None:
@@ -166,7 +184,8 @@ def _locked(connection: Connection, asking: Asking) -> Row[Any]:
     return found
 
 
-def _end_of_the_dead(connection: Connection, now: float, pool: Row[Any]) -> None:
+def _end_of_the_dead(connection: Connection, now: float, pool: Row[Any]) -> bool:
+    """Lets slots of the dead count as ended; whether there were any."""
     alive = exists().where(
         runs.c.tenant == slots.c.tenant,
         runs.c.run_key == slots.c.run_key,
@@ -174,7 +193,7 @@ def _end_of_the_dead(connection: Connection, now: float, pool: Row[Any]) -> None
         runs.c.lease_until >= now,
     )
     dead = and_(_mine(pool), slots.c.ended_tick.is_(None), slots.c.lease_until < now, ~alive)
-    connection.execute(update(slots).where(dead).values(ended_tick=pool.tick))
+    return connection.execute(update(slots).where(dead).values(ended_tick=pool.tick)).rowcount > 0
 
 
 def _slots_used(connection: Connection, pool: Row[Any]) -> int:
@@ -260,8 +279,8 @@ def _its(asking: Asking) -> ColumnElement[bool]:
 
 # Both databases know these forms; SQLAlchemy's own differ by dialect.
 _NEW_POOL = text(
-    "INSERT INTO pools (tenant, workflow_id, most, tick, counted_tick, counted_at, counting_until)"
-    " VALUES (:tenant, :workflow_id, :most, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
+    "INSERT INTO pools (tenant, workflow_id, most, tick, counted_tick, counted_at, counting_until, pause)"
+    " VALUES (:tenant, :workflow_id, :most, 0, 0, 0, 0, 0.1) ON CONFLICT DO NOTHING"
 )
 # A slot that another live run has open stays its own: both may be about to send the same start.
 _NEW_SLOT = text(

@@ -164,6 +164,7 @@ pools = Table(
     Column("counted_tick", BigInteger, nullable=False),
     Column("counted_at", Float(53), nullable=False),
     Column("counting_until", Float(53), nullable=False),  # somebody counts just now
+    Column("pause", Float(53), nullable=False),  # seconds from one count to the next, learnt by all workers together
     Column("trouble", Text),  # why the last count failed
 )
 

@@ -29,7 +29,7 @@ def affordable(
     return wanted, new
 
 
-def share(live: Sequence[Row[Any]], batch: str, priority: int, free: int) -> int:
+def share(live: Sequence[Row[Any]], batch: str, priority: int, free: int, limit: int) -> int:
     """How many slots the batch may take now.
 
     More urgent batches come first; those of the same priority get the same number each over time.
@@ -39,6 +39,7 @@ def share(live: Sequence[Row[Any]], batch: str, priority: int, free: int) -> int
         batch: who asks.
         priority: of its most urgent start that waits.
         free: slots that are free.
+        limit: slots that there are.
     """
     others = [row for row in live if row.batch != batch and row.wants > 0]
     free = max(free - sum(row.wants for row in others if row.priority < priority), 0)
@@ -46,8 +47,10 @@ def share(live: Sequence[Row[Any]], batch: str, priority: int, free: int) -> int
     equal = [so_far[row.batch] for row in others if row.priority == priority]
     if not equal:
         return free
-    turn = -(-free // (len({row.batch for row in others}) + 1))
-    return min(free, max(min(equal) - so_far.get(batch, 0) + turn, 0))
+    # Nobody waits for a batch that asks a moment later: one may be ahead by its share of the limit, not by more.
+    batches = len({row.batch for row in others}) + 1
+    ahead = max(-(-free // batches), limit // batches)
+    return min(free, max(min(equal) - so_far.get(batch, 0) + ahead, 0))
 
 
 def served(live: Sequence[Row[Any]]) -> dict[str, int]:

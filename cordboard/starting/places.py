@@ -20,7 +20,6 @@ from cordboard.vendors.session import VendorSession
 from cordboard.vendors.wire import Outcome, Verdict
 
 SHORTEST_POLL, LONGEST_POLL = 0.05, 0.5  # seconds between two looks at the ledger
-SHORTEST_COUNT, LONGEST_COUNT = 0.1, 5.0  # seconds between two counts
 COUNT_TIMEOUT_SECONDS = 10.0
 AFTER_FAILURE_SECONDS = 2.0
 MOST_AT_ONCE = 200
@@ -59,7 +58,7 @@ class Places:
         self._holder, self._told, self._sleep = holder, told, sleep
         self._queue: list[Ticket] = []
         self._order, self._wake = count(), asyncio.Event()
-        self._interval, self._poll = 1.0, SHORTEST_POLL
+        self._poll = SHORTEST_POLL
         self._patience_seconds, self._clock = patience_seconds, clock
         self._failing_since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -135,12 +134,12 @@ class Places:
         if taken.ticket is not None:
             await self._count(asking, taken)
         elif taken.granted < len(waiting):
-            self._poll = SHORTEST_POLL if taken.granted else min(2 * self._poll, LONGEST_POLL)
-            await self._sleep(min(self._poll, self._interval))
+            longest = min(max(taken.pause, SHORTEST_POLL), LONGEST_POLL)
+            self._poll = SHORTEST_POLL if taken.granted else min(2 * self._poll, longest)
+            await self._sleep(self._poll)
 
     async def _count(self, asking: Asking, taken: Taken) -> None:
-        """Counts, and learns how often that is worth while: about a tenth of the limit should come free each time."""
-        ticket, before = taken.ticket, taken.occupied
+        ticket = taken.ticket
         assert ticket is not None
         answer = await self._session.call(count_running(asking.workflow_id), timeout_seconds=COUNT_TIMEOUT_SECONDS)
         verdict = answer.verdict
@@ -150,12 +149,7 @@ class Places:
             await self._count_failed(asking, verdict)
             return
         number = int(verdict.value)
-        after = await self._ledger.write(lambda connection, now: counted(connection, now, asking, ticket, number))
-        freed = (self._limit if before is None else before) - after
-        if freed >= max(self._limit // 10, 1):
-            self._interval = max(self._interval / 2, SHORTEST_COUNT)
-        elif freed <= 0:
-            self._interval = min(self._interval * 1.5, LONGEST_COUNT)
+        await self._ledger.write(lambda connection, now: counted(connection, now, asking, ticket, number))
 
     async def _count_failed(self, asking: Asking, verdict: Verdict) -> None:
         """Waits some more: a count that fails says neither "full" nor "free"."""
@@ -179,5 +173,4 @@ class Places:
             self._holder,
             priority,
             wanted,
-            self._interval,
         )
