@@ -112,7 +112,7 @@ async def workers(task: Task) -> dict[str, float]:
     batch = Batch(trigger, spool_batch(trigger, task.folder / "rows.csv", task.folder), "acme", "bench")
     async with (
         await Ledger.open(f"sqlite:///{task.folder}/ledger.db", redactor=redactor) as ledger,
-        CXoneLogin(**vendor_of(task.delay_ms)).session(settings, redactor, "workflows") as session,
+        CXoneLogin(**vendor_of(task.delay_ms)).session(settings, redactor, "workflows", ahead=1.0) as session,
     ):
         progress = Progress(batch.spool.total, time.monotonic)
         opened = time.perf_counter()
