@@ -27,7 +27,7 @@ from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.starting.document import batch_document, planned_document
 from cordboard.starting.explaining import explain
-from cordboard.starting.model import Batch, Progress
+from cordboard.starting.model import Batch, Progress, batch_run_key, single_run_key
 from cordboard.starting.pieces import StartRun
 from cordboard.starting.places import Places
 from cordboard.starting.results import write_results
@@ -69,18 +69,18 @@ class TriggerWorkflows(BaseModel):
         description="Go on with an earlier run. Empty: by the content of a batch, so that the same file goes on.",
         json_schema_extra={"position": 2},
     )
-    max_concurrent: int | None = Field(
-        default=None,
-        ge=1,
+    max_concurrent: int = Field(
+        default=0,
+        ge=0,
         title="Instances at once",
-        description="The workflow's limit of instances that run at once; empty takes that of the trigger file.",
+        description="The workflow's limit of instances that run at once; 0 takes that of the trigger file.",
         json_schema_extra={"position": 3},
     )
-    rate: float | None = Field(
-        default=None,
-        gt=0,
+    rate: float = Field(
+        default=0,
+        ge=0,
         title="Calls a second",
-        description="At the most, in each worker; empty takes the worker's setting. It adapts to the vendor's answers.",
+        description="At the most, in each worker; 0 takes the worker's setting. It adapts to the vendor's answers.",
         json_schema_extra={"position": 4},
     )
     skip_faulty: bool = Field(
@@ -183,7 +183,7 @@ def _run_key(start: TriggerWorkflows, spool: Spool) -> str:
     """A batch goes on where it is run again; a single start is a new one each time, unless a key says which it is."""
     if start.run_key:
         return start.run_key
-    return f"batch-{spool.digest[:12]}" if start.rows else f"start-{str(flow_run.id or spool.digest)[:13]}"
+    return batch_run_key(spool.digest) if start.rows else single_run_key(str(flow_run.id or spool.digest))
 
 
 async def _conduct(
@@ -202,7 +202,7 @@ async def _conduct(
                 credentials=login,
                 webhook=None,
                 redactor=redactor,
-                calls_per_second=start.rate,
+                calls_per_second=start.rate or None,
                 # Who gets ready while others are open is in doubt where the process dies: few, where doubt is for good.
                 ahead=0.2 if batch.trigger.safety == "neither" else 1.0,
             )
@@ -280,7 +280,7 @@ async def _state(task: Any, *given: Any) -> State[Any]:
 
 def _label(run: StartRun, piece: Piece) -> str:
     total = run.batch.spool.total
-    return f"{piece.count} instances" if piece.count == total else f"{piece.count} of {total} ({piece.name})"
+    return f"{piece.count} instances" if piece.count == total else f"{piece.first} to {piece.last} of {total}"
 
 
 def _announce(batch: Batch, document: dict[str, Any]) -> None:

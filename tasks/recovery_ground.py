@@ -17,6 +17,7 @@ from cordboard.chains.model import load_chain
 from cordboard.errors import CordboardError
 from cordboard.ivr.merge import load_patch
 from cordboard.ivr.reading import load_flow
+from cordboard.starting.model import batch_run_key, ledger_key, single_run_key
 from cordboard.starting.source import rows_file
 from cordboard.starting.spool import spool_batch
 from cordboard.triggers.reading import load_trigger
@@ -84,11 +85,11 @@ async def _batch(asked: Mapping[str, Any], flow_run_id: str, home: Path) -> Grou
     if asked.get("dry_run"):
         return Ground()
     if key or not rows:
-        return Ground(f"starts/{key or f'start-{flow_run_id[:13]}'}/")
+        return Ground(f"{ledger_key(key or single_run_key(flow_run_id))}/")
     trigger = await asyncio.to_thread(load_trigger, Path(_text(asked, "trigger")))
     file = await rows_file(rows, home, datetime.now(UTC).date())
     spool = await asyncio.to_thread(spool_batch, trigger, file, home)
-    return Ground(f"starts/batch-{spool.digest[:12]}/", must_be_known=True)
+    return Ground(f"{ledger_key(batch_run_key(spool.digest))}/", must_be_known=True)
 
 
 async def _nothing_sent(_asked: Mapping[str, Any], _flow_run_id: str, _home: Path) -> Ground:

@@ -17,6 +17,29 @@ NOT_YET = frozenset({"at_limit", "rate_limited", "breaker_open", "not_sent", "de
 FOR_ALL = frozenset({"credentials", "unauthorized", "forbidden", "not_found", "redirected"})
 
 
+def batch_run_key(digest: str) -> str:
+    """The run key of a batch that was given none: the same file goes on where it was.
+
+    Args:
+        digest: of its spool.
+    """
+    return f"batch-{digest[:12]}"
+
+
+def single_run_key(flow_run_id: str) -> str:
+    """The run key of a single start that was given none: each flow run is a new one, and its repeat the same.
+
+    Args:
+        flow_run_id: all of it, since what is made in one moment begins alike.
+    """
+    return f"start-{flow_run_id}"
+
+
+def ledger_key(run_key: str) -> str:
+    """What the runs of a batch begin with in the ledger."""
+    return f"starts/{run_key}"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is to be started.
@@ -38,7 +61,7 @@ class Batch:
     @property
     def ledger_key(self) -> str:
         """What its runs begin with in the ledger; each piece and each worker has one of its own below it."""
-        return f"starts/{self.run_key}"
+        return ledger_key(self.run_key)
 
     def logical_id(self, key: str) -> str:
         """What makes a start this start and no other.

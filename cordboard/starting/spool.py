@@ -38,6 +38,7 @@ class Piece:
         offset: of the first, bytes.
         count: how many they are.
         priority: 1 (highest) to 10.
+        first: which start of the batch its first is, from 1, the most urgent ones counted first.
     """
 
     name: str
@@ -45,6 +46,12 @@ class Piece:
     offset: int
     count: int
     priority: int
+    first: int = 1
+
+    @property
+    def last(self) -> int:
+        """Which start of the batch its last is."""
+        return self.first + self.count - 1
 
     def read(self) -> Iterator[Start]:
         """The starts.
@@ -188,8 +195,10 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def _pieces(files: dict[int, _File], place: Path) -> Iterator[Piece]:
+    first = 1
     for priority in sorted(files):
         file, path = files[priority], place / f"{priority:02}.jsonl"
         for number, offset in enumerate(file.offsets):
             count = min(PIECE, file.count - number * PIECE)
-            yield Piece(f"{priority:02}-{number:06}", path, offset, count, priority)
+            yield Piece(f"{priority:02}-{number:06}", path, offset, count, priority, first)
+            first += count

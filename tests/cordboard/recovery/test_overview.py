@@ -26,7 +26,7 @@ READY, SENT, DONE, FAILED, UNKNOWN = EffectState
 async def fill(ledger: Ledger, now: float) -> None:
     """One of everything that waits, and beside it what does not."""
     acme = {"tenant": "acme", "workflow_id": "wf"}
-    pool = {"most": 5, "tick": 1, "counted": 5, "counted_tick": 1, "counted_at": now, "counting_until": 0}
+    pool = {"most": 5, "tick": 1, "counted": 5, "counted_tick": 1, "counted_at": now, "counting_until": 0, "pause": 1}
     waiter = {"holder": "h", "priority": 1, "served": 0, "wants": 7, "reason": "a place: up to 5 of 5 instances run"}
     mail = {"run_key": RUN, "endpoint": "erp", "kind": "k", "body": "{}", "attempts": 9, "next_at": now - 30}
     mail |= {"tenant": "acme", "last_error": "HTTP 500", "created_at": "", "updated_at": ""}

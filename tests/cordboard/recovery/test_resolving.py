@@ -224,7 +224,7 @@ def test_a_start_gets_its_instance_and_its_place_is_given_back(
             "run_key": RUN,
             "lease_until": 1,
         }
-        pool = "INSERT INTO pools VALUES ('acme', 'wf_reminder', 5, 3, 0, 3, 0, 0, NULL)"
+        pool = "INSERT INTO pools VALUES ('acme', 'wf_reminder', 5, 3, 0, 3, 0, 0, 1, NULL)"
         await ledger.write(lambda connection, _: connection.execute(slots.insert(), place))
         await ledger.write(lambda connection, _: connection.exec_driver_sql(pool))
         await leave(ledger, START, UNKNOWN, Aftermath("", "wf_reminder", 60.0))
