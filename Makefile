@@ -9,8 +9,8 @@ export DO_NOT_TRACK := 1
 demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
 
-test: $(STAMP)  ## set up and run the tests
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+test: $(STAMP)  ## set up and run the tests, in one process more than there are cores, as many of them wait
+	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') $(ARGS)
 
 lint: $(STAMP)  ## style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

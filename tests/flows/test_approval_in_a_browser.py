@@ -51,5 +51,5 @@ def test_a_person_sees_what_changes_agrees_by_name_and_the_run_goes_on(
 
 
 def paused(api: str) -> list[str]:
-    body = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
+    body = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}, "flows": {"name": {"any_": ["update-ivr"]}}}
     return [str(each["id"]) for each in httpx.post(f"{api}/flow_runs/filter", json=body).raise_for_status().json()]

@@ -83,7 +83,7 @@ def test_a_batch_starts_each_row_once_and_says_so(vendor: Any, trigger: Any, pre
 
 def test_each_thousand_rows_is_one_task(vendor: Any, trigger: Any, prefect_server: str, tmp_path: Path) -> None:
     with running_sandbox(_roomy()) as box:
-        document = trigger(box, rows=rows_of(tmp_path, 2_500))
+        document = trigger(box, rows=rows_of(tmp_path, 2_500), max_concurrent=5_000)
     assert (document["started"], document["instances"]) == (2_500, document["results"])
     runs = httpx.post(
         f"{prefect_server}/task_runs/filter",

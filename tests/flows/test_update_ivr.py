@@ -73,7 +73,10 @@ def answering(**answer: Any) -> Callable[[str], Any]:
     async def answer_it(server: str) -> None:
         async with httpx.AsyncClient(base_url=server, trust_env=False) as client:
             while True:
-                wanted = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
+                wanted = {
+                    "flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}},
+                    "flows": {"name": {"any_": ["update-ivr"]}},
+                }
                 runs = (await client.post("/flow_runs/filter", json=wanted)).json()
                 for run in runs:
                     given = {"run_input": answer} if answer else {}
