@@ -21,13 +21,14 @@ from bench.chaos_checker import check
 from cordboard.sandbox import Faults, default_definition, running_sandbox
 from cordboard.vendors.transport import quiet_http_logs
 from tests.cordboard.starting.conftest import WORKFLOW, Place
+from tests.thorough import points
 
 POST = {"method": "POST", "path": "/api/v2/workflows/instances"}
 ROWS = 24
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("safety", ["keyed", "lookup", "neither"])
+@pytest.mark.parametrize("safety", points(["lookup", "neither"], ["keyed", "lookup", "neither"]))
 def test_no_start_is_lost_or_doubled_however_often_workers_are_killed(tmp_path: Path, safety: str) -> None:
     """`make chaos` is the same with 10,000 starts and twenty kills."""
     plan = Plan(safety, 150, workers=2, kills=3, in_flight=40, attempts=2)
