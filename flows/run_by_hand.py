@@ -11,7 +11,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cordboard.chains.model import load_chain
 from cordboard.chains.params import bind_params, read_params, secrets_from_env
@@ -24,9 +24,6 @@ from cordboard.ivr.suite import load_suite
 from cordboard.ivr.topology import check_flow
 from flows.print_results import print_drift, print_registration, print_simulation, print_table, print_update
 from flows.run_in_process import asked_of, document_of, load_webhook, reach_server, run, show
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_chain(args: argparse.Namespace) -> int:

@@ -132,16 +132,6 @@ def counted(connection: Connection, now: float, asking: Asking, ticket: int, num
     return after
 
 
-def _share(live: Sequence[Row[Any]], asking: Asking, free: int) -> int:
-    return share(live, asking.batch, asking.priority, max(free, 0), asking.limit)
-
-
-def _pause(pause: float, freed: int, limit: int) -> float:
-    if freed >= max(limit // 10, 1):
-        return max(pause / 2, SHORTEST_PAUSE)
-    return min(pause * 1.5, LONGEST_PAUSE) if freed <= 0 else pause
-
-
 def count_failed(connection: Connection, now: float, asking: Asking, trouble: str, wait_seconds: float) -> None:
     """Takes in that a count failed: nobody counts for a while, and nobody who has no number starts anything."""
     connection.execute(update(pools).where(_pool(asking)).values(trouble=trouble, counting_until=now + wait_seconds))
@@ -177,6 +167,7 @@ def _locked(connection: Connection, asking: Asking) -> Row[Any]:
     found = connection.execute(select(pools).where(_pool(asking)).with_for_update()).one_or_none()
     if found is None:
         values = {"tenant": asking.tenant, "workflow_id": asking.workflow_id, "most": asking.limit}
+        values |= {"pause": SHORTEST_PAUSE}
         connection.execute(_NEW_POOL, values)
         found = connection.execute(select(pools).where(_pool(asking)).with_for_update()).one()
     if found.most != asking.limit:
@@ -209,6 +200,16 @@ def _with_slots(connection: Connection, asking: Asking) -> set[str]:
         for keys in parts
         for key in connection.scalars(select(slots.c.effect_key).where(here, slots.c.effect_key.in_(keys)))
     }
+
+
+def _share(live: Sequence[Row[Any]], asking: Asking, free: int) -> int:
+    return share(live, asking.batch, asking.priority, max(free, 0), asking.limit)
+
+
+def _pause(pause: float, freed: int, limit: int) -> float:
+    if freed >= max(limit // 10, 1):
+        return max(pause / 2, SHORTEST_PAUSE)
+    return min(pause * 1.5, LONGEST_PAUSE) if freed <= 0 else pause
 
 
 def _reason(asking: Asking, pool: Row[Any], live: Sequence[Row[Any]], occupied: int | None, *, stale: bool) -> str:
@@ -280,7 +281,7 @@ def _its(asking: Asking) -> ColumnElement[bool]:
 # Both databases know these forms; SQLAlchemy's own differ by dialect.
 _NEW_POOL = text(
     "INSERT INTO pools (tenant, workflow_id, most, tick, counted_tick, counted_at, counting_until, pause)"
-    " VALUES (:tenant, :workflow_id, :most, 0, 0, 0, 0, 0.1) ON CONFLICT DO NOTHING"
+    " VALUES (:tenant, :workflow_id, :most, 0, 0, 0, 0, :pause) ON CONFLICT DO NOTHING"
 )
 # A slot that another live run has open stays its own: both may be about to send the same start.
 _NEW_SLOT = text(

@@ -18,12 +18,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cordboard.errors import BadCall
+from cordboard.errors import BadCall, InvalidDocument
+from cordboard.findings import Finding
 from cordboard.jsontext import digest, dump_json
 from cordboard.starting.keeping import DRAFT, prune, remove
 from cordboard.triggers.checking import Tally, check_batch
 from cordboard.triggers.making import make
 from cordboard.triggers.model import Start, Trigger
+from cordboard.triggers.templates import is_batch
 
 PIECE = 1000  # starts
 
@@ -136,6 +138,8 @@ def spool_batch(
         InvalidDocument: the trigger is for no such batch, or the file cannot be read.
         BadCall: the file is neither CSV nor JSONL, or what is checked or faulty cannot be written.
     """
+    if rows is None:
+        _check_is_single(trigger)
     folder = home / "batches"
     with _explained(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,6 +149,13 @@ def spool_batch(
         return _written(trigger, rows, folder, draft, faulty)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_is_single(trigger: Trigger) -> None:
+    """A trigger whose templates name a row starts nothing without rows: it would be sent without its values."""
+    if is_batch(trigger):
+        message, hint = "its templates name `row`, and no rows were given", "Give the rows: a CSV or JSONL file."
+        raise InvalidDocument((Finding("kind/no-rows", message, "", trigger.document.file, 1, hint),))
 
 
 def _written(trigger: Trigger, rows: Path | None, folder: Path, draft: Path, faulty: Path | None) -> Spool:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cordboard.errors import BadCall
+from cordboard.errors import BadCall, InvalidDocument
 from cordboard.starting import spool as spool_module
 from cordboard.starting.keeping import KEPT_SECONDS
 from cordboard.starting.spool import Spool, spool_batch
@@ -139,3 +139,10 @@ def test_any_key_of_up_to_200_characters_can_be_kept(tmp_path: Path, key: str) -
     file.write_text(json.dumps({"id": key, "customer": "C", "priority": 5}) + "\n")
     (start,) = spool_batch(TRIGGER, file, tmp_path).starts()
     assert start.key == key
+
+
+def test_a_batch_without_rows_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    """Its values would all be missing: a start without them is nobody's appointment."""
+    with pytest.raises(InvalidDocument, match="its templates name `row`, and no rows were given"):
+        spool_batch(TRIGGER, None, tmp_path)
+    assert not (tmp_path / "batches").exists()
