@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import certifi
 import httpx
 import pytest
 
+from tests.scheduling import Scheduling, longest_first
+
 CHECKOUT = Path(__file__).parent.parent
 os.environ.setdefault("PREFECT_HOME", str(CHECKOUT / ".cordboard/tests"))  # not the developer's own
 Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
@@ -32,23 +35,27 @@ POSTGRES = os.environ.get("CORDBOARD_TEST_POSTGRES", "postgresql://postgres@127.
 for name in [name for name in os.environ if name.startswith(("CORDBOARD_", "CXONE_", "GENESYS_", "PREFECT_API_"))]:
     if not name.startswith("CORDBOARD_TEST_"):
         del os.environ[name]  # a developer's own tenant or server is never what a test talks to
-WHOLE_FILES = {"tests/flows/test_secrets.py", "tests/cordboard/ivr/reports/test_page_in_a_browser.py"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end: it is looked through neither meanwhile nor in every test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Every test goes to the process that is free, but a file with a costly set-up stays whole.
-
-    Said here, because pytest-xdist 3.8.0 loses its own `xdist_group` without a word on pytest 9.2.
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class WholeFiles(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return file if file in WHOLE_FILES else nodeid
-
-    return WholeFiles(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

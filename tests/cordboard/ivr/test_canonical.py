@@ -18,6 +18,7 @@ from cordboard.ivr.dialects.cxone import from_cxone, to_cxone
 from cordboard.ivr.dialects.genesys import from_genesys
 from cordboard.ivr.model import Flow, Limits, Node, Place, Suppression, Transition, TransitionType
 from cordboard.ivr.reading import load_flow
+from tests.thorough import count
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MENU = Flow(
@@ -241,7 +242,7 @@ def routes(transitions: list[Transition]) -> list[str | None]:
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=count(200, 400), deadline=None)
 @given(ways_out, st.randoms(use_true_random=False))
 def test_an_order_that_leads_a_caller_elsewhere_is_always_a_difference(
     ways: list[Transition], chance: random.Random
@@ -260,7 +261,7 @@ def excludes(one: Transition, other: Transition) -> bool:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=count(200, 400), deadline=None)
 @given(ways_out, st.lists(st.integers(0, 3), max_size=20))
 def test_neighbours_that_exclude_each_other_may_change_places_any_number_of_times(
     ways: list[Transition], swaps: list[int]

@@ -370,7 +370,7 @@ def test_there_is_a_difference_if_and_only_if_the_hashes_differ(pair: tuple[Flow
     assert (differences(before, after) == ()) == (content_hash(before) == content_hash(after))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=count(100, 200), deadline=None, derandomize=True)
 @given(edited(), st.data())
 def test_different_edits_are_never_told_alike(pair: tuple[Flow, Flow], data: st.DataObject) -> None:
     """From the older flow and what is told about the newer one, the newer one follows."""
@@ -387,7 +387,7 @@ def test_layout_and_order_of_other_nodes_are_never_a_difference(flow: Flow, chan
     assert canonical(flow) == canonical(moved_about(flow, chance))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=count(100, 200), deadline=None, derandomize=True)
 @given(FLOWS, FLOWS)
 def test_every_difference_is_one_printable_line(before: Flow, after: Flow) -> None:
     for difference in differences(before, after):

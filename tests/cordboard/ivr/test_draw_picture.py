@@ -21,6 +21,7 @@ from cordboard.ivr.draw.measure import width_of, wrapped
 from cordboard.ivr.model import Flow, Node, Place, Transition
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.topology import check_flow
+from tests.thorough import count
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -131,7 +132,7 @@ def flows(draw: st.DrawFn) -> Flow:
     return Flow("f", "n0", tuple(nodes), tuple(ways))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=count(75, 150), deadline=None, derandomize=True)
 @given(flows())
 def test_nothing_covers_anything_else(flow: Flow) -> None:
     """No box or label lies on another, and no line runs through one."""

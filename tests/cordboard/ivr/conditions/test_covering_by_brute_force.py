@@ -93,7 +93,7 @@ def first_true(holds: Sequence[bool]) -> int | None:
 
 branches = st.binary(min_size=8, max_size=48).map(some_branches)
 SLOW = settings(max_examples=25, deadline=None)  # each tries thousands of situations
-QUICK = settings(max_examples=400, deadline=None)
+QUICK = settings(max_examples=count(200, 400), deadline=None)
 
 
 @QUICK
@@ -174,7 +174,7 @@ def test_the_short_way_says_what_trying_everything_says(texts: list[str]) -> Non
     assert cover(conditions) == cover_by_trial(conditions)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=count(250, 500), deadline=None)
 @given(st.sampled_from(USUAL), st.sampled_from(USUAL))
 def test_usual_branches_overlap_exactly_where_both_can_hold(first: str, second: str) -> None:
     a, b = parse(first), parse(second)

@@ -80,7 +80,7 @@ def an_operand(choices: Choices) -> Operand:
     return Number(choices.among(NUMBERS)) if kind == "number" else Boolean(choices.among((True, False)))
 
 
-@settings(max_examples=count(2_000, 10_000), deadline=None)
+@settings(max_examples=count(1_000, 10_000), deadline=None)
 @given(st.binary(max_size=48))
 def test_what_is_printed_reads_as_what_it_was(data: bytes) -> None:
     condition = a_tree(Choices(data))

@@ -13,7 +13,7 @@ from cordboard.ivr.suite import run_case
 from cordboard.ivr.trace import Program
 from tests.thorough import count
 
-BATCHES, BATCH = count(2, 5), 200
+BATCHES, BATCH = count(2, 5), count(100, 200)
 MOST = 1.3
 
 

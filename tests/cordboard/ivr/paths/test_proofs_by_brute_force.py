@@ -12,7 +12,7 @@ from cordboard.ivr.paths import properties_of, prove
 from cordboard.ivr.suite import run_case
 from tests.thorough import count
 
-BATCHES, BATCH = count(2, 10), 500
+BATCHES, BATCH = count(2, 10), count(250, 500)
 Reached = dict[Any, int]
 
 

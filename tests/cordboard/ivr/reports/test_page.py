@@ -23,6 +23,7 @@ from cordboard.ivr.reports.page.picture import picture_of
 from cordboard.ivr.suite import Case, CaseResult, Coverage, Covered
 from cordboard.ivr.trace import End, Entry, Trace, digits, from_vendor, speech
 from cordboard.ivr.trace.trace import Told
+from tests.thorough import count
 
 
 class Reader(HTMLParser):
@@ -201,7 +202,7 @@ def _end(link: Link) -> int:
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "ghost"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count(150, 300), deadline=None)
 @given(st.lists(st.tuples(NAMES, NAMES, st.sampled_from(["true", "dtmf == '1'", "no_input"])), min_size=1, max_size=9))
 def test_the_pieces_of_a_transition_lead_from_its_node_to_its_target(ways: list[tuple[str, str, str]]) -> None:
     transitions = tuple(Transition(source, target, when) for source, target, when in ways)

@@ -14,6 +14,7 @@ from cordboard.ivr.reports import Report, to_yaml
 from cordboard.ivr.reports.yaml_text import flow as flow_style
 from cordboard.ivr.suite import CaseResult
 from cordboard.ivr.trace import from_vendor
+from tests.thorough import count
 
 SECTIONS = ["report_metadata", "execution_summary", "state_machine_analysis", "variable_states", "raw_trace"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -99,7 +100,7 @@ def test_a_number_comes_back_as_a_number(number: float) -> None:
     assert repr(yaml.safe_load(flow_style(number))) == repr(number)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=count(200, 600), deadline=None)
 @given(VALUES)
 def test_any_value_comes_back_as_it_was(value: Any) -> None:
     read_back = yaml.safe_load(f"value: {flow_style(value)}\n")["value"]

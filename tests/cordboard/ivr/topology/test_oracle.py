@@ -26,7 +26,7 @@ from cordboard.ivr.topology.check import faults_in
 from cordboard.ivr.topology.fault import Fault
 from tests.thorough import count
 
-FLOWS, BATCH, PARTS = count(4_000, 20_000), 50, 4
+FLOWS, BATCH, PARTS = count(2_000, 20_000), 50, 4
 TODAY = date(2026, 5, 1)
 MANY = 10**6
 Verdict = tuple[str, frozenset[str]]

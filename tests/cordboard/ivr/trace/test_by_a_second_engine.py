@@ -26,6 +26,7 @@ from cordboard.ivr.trace import (
     step,
     waits,
 )
+from tests.thorough import count
 
 Condition = tuple[Any, ...]
 Plain = dict[str, Any]
@@ -67,7 +68,7 @@ inputs = st.lists(
     max_size=4,
 )
 mocked = st.dictionaries(names, st.lists(assigned, min_size=1, max_size=3), max_size=1)
-SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=count(100, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def flow_of(plain: dict[str, Any]) -> Flow:
