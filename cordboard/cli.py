@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal gets escapes and no traceback
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _read_environment(Path(".env"))
     try:
         options = _parser(words[:1]).parse_args(words)
         run: Callable[[argparse.Namespace], int] = options.run
@@ -61,25 +62,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _read_environment(file: Path) -> None:
+    """Takes in what jobs take in too, else a ledger would be looked at that no job has used. What is set wins."""
+    if file.is_file():
+        from dotenv import load_dotenv  # noqa: PLC0415  most calls have no use for it
+
+        load_dotenv(file)
+
+
 def _parser(verb: list[str]) -> argparse.ArgumentParser:
+    """The parser of the command; arguments of verbs that bring large libraries along are those of `verb` alone."""
     parser = argparse.ArgumentParser(prog="cordboard", description="Contact-centre automation, kept as files in git.")
     parser.add_argument("--version", action="version", version=f"cordboard {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(verbs)
+    _add_views(verbs)
+    _add_edits(verbs)
+    plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
+    if "plan" in verb:
+        _module("registration").add_arguments(plan)
+    schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
+    schema.add_argument("kind", choices=KINDS)
+    _add_audit(verbs)
+    recovery.add_verbs(verbs)
+    doctor.add_verbs(verbs)
+    layout.add_verbs(verbs, lambda: _parser(["plan", "sandbox"]))
+    sandbox = _verb(verbs, "sandbox", _sandbox, "serve a vendor on this machine")
+    if "sandbox" in verb:
+        _module("sandbox").add_arguments(sandbox)
+    return parser
+
+
+def _add_check(verbs: Any) -> None:
     check = _verb(verbs, "check", _check, "check files and list every fault with its place")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
     check.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
     check.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
     check.add_argument("--rows", type=Path, metavar="ROWS", help="check every row of a batch too: CSV or JSONL")
     check.add_argument("--faulty", type=Path, metavar="FILE", help="write the rows that do not fit, to be mended")
+
+
+def _add_views(verbs: Any) -> None:
+    """Verbs that show what a call flow is and does."""
     graph = _verb(verbs, "graph", _graph, "draw a chain or a call flow")
     graph.add_argument("file", type=Path, metavar="FILE")
     graph.add_argument("--format", choices=("mermaid", "dot", "svg", "html"), default="mermaid")
     diff = _verb(verbs, "diff", _diff, "say what changed between two call flows, in sentences")
     diff.add_argument("before", type=Path, metavar="OLD")
     diff.add_argument("after", type=Path, metavar="NEW")
-    diff.add_argument(
-        "--behaviour", action="store_true", help="what changes for callers, whatever the nodes are called"
-    )
+    diff.add_argument("--behaviour", action="store_true", help="what changes for callers, whatever nodes are called")
     diff.add_argument("--json", action="store_true", help="print one JSON document")
     trace = _verb(verbs, "trace", _trace, "make one call through a call flow, offline, and show its way")
     trace.add_argument("file", type=Path, metavar="FILE")
@@ -94,12 +125,9 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     cover.add_argument("file", type=Path, metavar="FILE")
     cover.add_argument("--suite", type=Path, metavar="SUITE", help="only what this suite does not take yet")
     cover.add_argument("--pairs", action="store_true", help="every two connections, one after the other")
-    _add_edits(verbs)
-    plan = _verb(verbs, "plan", _plan, "say what registering a call flow would change")
-    if "plan" in verb:
-        _module("registration").add_arguments(plan)
-    schema = _verb(verbs, "schema", _schema, "print the JSON Schema of a kind of file")
-    schema.add_argument("kind", choices=KINDS)
+
+
+def _add_audit(verbs: Any) -> None:
     audits = verbs.add_parser("audit", help="look after the audit log").add_subparsers(required=True, metavar="ACTION")
     verify = _verb(audits, "verify", _audit_verify, "prove that no audit record was changed or removed")
     vouch = _verb(audits, "checkpoint", _audit_checkpoint, "sign that the audit log is as it is now")
@@ -108,13 +136,6 @@ def _parser(verb: list[str]) -> argparse.ArgumentParser:
     for audit in (verify, vouch, show):
         audit.add_argument("--ledger", default="", metavar="URL", help="default: what the environment names")
         audit.add_argument("--json", action="store_true", help="print one JSON document")
-    recovery.add_verbs(verbs)
-    doctor.add_verbs(verbs)
-    layout.add_verbs(verbs, lambda: _parser(["plan", "sandbox"]))
-    sandbox = _verb(verbs, "sandbox", _sandbox, "serve a vendor on this machine")
-    if "sandbox" in verb:
-        _module("sandbox").add_arguments(sandbox)
-    return parser
 
 
 def _add_edits(verbs: Any) -> None:
@@ -150,8 +171,7 @@ def _check_rows(options: argparse.Namespace) -> int:
     as_text = options.format == "text"
     found = _module("triggers").check_rows(options.files, options.rows, options.faulty, as_text=as_text)
     print(_report(options.format, found.results, found.counts), end="")
-    code: int = found.exit_code
-    return code
+    return int(found.exit_code)
 
 
 def _report(
@@ -225,48 +245,39 @@ def _schema(options: argparse.Namespace) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     if options.behaviour:
-        found: int = _module("ivr.paths").run_behaviour(options.before, options.after, options.json)
-        return found
-    code: int = _module("ivr").diff(options.before, options.after, options.json)
-    return code
+        return int(_module("ivr.paths").run_behaviour(options.before, options.after, options.json))
+    return int(_module("ivr").diff(options.before, options.after, options.json))
 
 
 def _trace(options: argparse.Namespace) -> int:
-    code: int = _module("ivr").trace(options.file, options.inputs, options.var, options.json)
-    return code
+    return int(_module("ivr").trace(options.file, options.inputs, options.var, options.json))
 
 
 def _prove(options: argparse.Namespace) -> int:
-    code: int = _module("ivr.paths").run_prove(options.file)
-    return code
+    return int(_module("ivr.paths").run_prove(options.file))
 
 
 def _cover(options: argparse.Namespace) -> int:
-    code: int = _module("ivr.paths").run_cover(options.file, options.suite, options.pairs)
-    return code
+    return int(_module("ivr.paths").run_cover(options.file, options.suite, options.pairs))
 
 
 def _patch(options: argparse.Namespace) -> int:
     edit = (options.before, options.after, options.base_version, options.reason)
-    code: int = _module("ivr.merge").run_patch(*edit, options.out)
-    return code
+    return int(_module("ivr.merge").run_patch(*edit, options.out))
 
 
 def _merge(options: argparse.Namespace) -> int:
     files = (options.base, options.ours, options.theirs)
-    code: int = _module("ivr.merge").run_merge(*files, options.out, options.json)
-    return code
+    return int(_module("ivr.merge").run_merge(*files, options.out, options.json))
 
 
 def _plan(options: argparse.Namespace) -> int:
-    code: int = _module("registration").run(options)
-    return code
+    return int(_module("registration").run(options))
 
 
 def _audit_verify(options: argparse.Namespace) -> int:
     settings, part = _settings(), _module("records")
-    code: int = part.audit_verify(options.ledger or settings.ledger, options.json, part.CheckpointFile.of(settings))
-    return code
+    return int(part.audit_verify(options.ledger or settings.ledger, options.json, part.CheckpointFile.of(settings)))
 
 
 def _audit_checkpoint(options: argparse.Namespace) -> int:
@@ -281,8 +292,7 @@ def _audit_show(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    code: int = _module("sandbox").run(options)
-    return code
+    return int(_module("sandbox").run(options))
 
 
 def _settings() -> Settings:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 
 from cordboard.errors import BadCall
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"  # for people
+    JSON = "json"  # one object a line, for collectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Settings:
         completion_shared_secrets: what vendors that cannot sign send along; again two at the most.
         erp_url: where the ERP takes records of completions; empty means that none are made.
         erp_secret: signs them, in the form `whsec_<base64>`.
+        log_format: how log lines are written, `text` or `json`.
     """
 
     home: Path = Path(".cordboard")
@@ -54,6 +63,7 @@ class Settings:
     completion_shared_secrets: str = field(default="", repr=False)
     erp_url: str = field(default="", repr=False)  # may hold a token
     erp_secret: str = field(default="", repr=False)
+    log_format: LogFormat = LogFormat.TEXT
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -94,6 +104,10 @@ def _read(kind: type, raw: str) -> object:
         if not 0 <= number < float("inf"):
             raise ValueError("it must be zero or more")
         return number
+    if issubclass(kind, LogFormat):
+        if raw not in tuple(LogFormat):
+            raise ValueError(f"it must be {' or '.join(LogFormat)}")
+        return LogFormat(raw)
     return Path(raw) if issubclass(kind, Path) else raw
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 from cordboard.completion.receiving import inbox_endpoint
 from cordboard.errors import LedgerUnavailable
-from cordboard.records.inbox import oldest_waiting
+from cordboard.records.inbox import newest_applied, oldest_waiting
 from cordboard.records.ledger import Ledger
+from cordboard.records.outbox import is_due
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -25,14 +26,22 @@ PAUSE_SECONDS = 1.0
 REMIND_SECONDS = 30.0
 POST_SECONDS = 10.0
 log = logging.getLogger("cordboard.receiver")
-Post = Callable[[str], Awaitable[None]]
+Post = Callable[[str], Awaitable[bool]]
 
 
 class Announcer:
-    """Emits events in the background; `tell` returns at once, whatever becomes of them."""
+    """Emits events in the background; `tell` returns at once, whatever becomes of them.
 
-    def __init__(self, post: Post, pause_seconds: float = PAUSE_SECONDS) -> None:
-        self._post, self._pause_seconds = post, pause_seconds
+    Args:
+        post: sends an event for a message of the inbox, and says whether there was anybody to send it to.
+        pause_seconds: between two events.
+        note: hears of each try whether it went well.
+    """
+
+    def __init__(
+        self, post: Post, pause_seconds: float = PAUSE_SECONDS, note: Callable[[bool], None] | None = None
+    ) -> None:
+        self._post, self._pause_seconds, self._note = post, pause_seconds, note or (lambda _: None)
         self._newest = ""
         self._wake = asyncio.Event()
 
@@ -46,27 +55,59 @@ class Announcer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            try:
-                async with asyncio.timeout(POST_SECONDS):
-                    await self._post(self._newest)
-            except Exception as error:  # nothing that Prefect does may end the receiver
-                log.warning("Prefect was not told of a completion (%s); it is told again soon", type(error).__name__)
+            await self._emit()
             await asyncio.sleep(self._pause_seconds)
 
+    async def _emit(self) -> None:
+        try:
+            async with asyncio.timeout(POST_SECONDS):
+                if await self._post(self._newest):
+                    self._note(True)
+        except Exception as error:  # nothing that Prefect does may end the receiver
+            self._note(False)
+            status = getattr(getattr(error, "response", None), "status_code", "")
+            why = f"{type(error).__name__} {status}".rstrip()
+            log.warning("Prefect was not told of a completion (%s); it is told again soon", why)
 
-async def remind(ledger: Ledger, tenant: str, tell: Callable[[str], None], every: float = REMIND_SECONDS) -> None:
-    """Tells of what waits: at once of anything, then again and again of what has waited that long already."""
+
+async def remind(
+    ledger: Ledger,
+    tenant: str,
+    tell: Callable[[str], None],
+    every: float = REMIND_SECONDS,
+    erp: str | None = None,
+) -> None:
+    """Tells of what waits: at once of anything, then again and again of what has waited that long already.
+
+    Args:
+        ledger: where it waits.
+        tenant: whose it is.
+        tell: is given our id of a message of the inbox.
+        every: seconds from one look to the next.
+        erp: reference of the ERP's endpoint, whose records come due again after it refused them; None where there is
+            no ERP.
+    """
     least = 0.0
     while True:
         try:
-            oldest = await oldest_waiting(ledger, inbox_endpoint(tenant), by=ledger.clock() - least)
-        except LedgerUnavailable as error:
-            log.warning("the inbox could not be looked into: %s", error)
-            oldest = None
-        if oldest:
-            tell(oldest)
+            overdue = await _overdue(ledger, inbox_endpoint(tenant), erp, ledger.clock() - least)
+        except Exception as error:  # whatever it is, what waits must be told of later
+            why = error if isinstance(error, LedgerUnavailable) else type(error).__name__
+            log.warning("the inbox could not be looked into: %s", why)
+            overdue = None
+        if overdue:
+            tell(overdue)
         await asyncio.sleep(every)
         least = every
+
+
+async def _overdue(ledger: Ledger, endpoint: str, erp: str | None, by: float) -> str | None:
+    """Our id of a message to tell of; where only records for the ERP are due, of the one that was applied last."""
+    if oldest := await oldest_waiting(ledger, endpoint, by=by):
+        return oldest
+    if erp is None or not await is_due(ledger, erp, by):
+        return None
+    return await newest_applied(ledger, endpoint)
 
 
 class PrefectEvents:
@@ -91,13 +132,14 @@ class PrefectEvents:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def post(self, inbox_id: str) -> None:
-        """Sends the event for one message of the inbox."""
+    async def post(self, inbox_id: str) -> bool:
+        """Sends the event for one message of the inbox; returns whether there is a server at all."""
         if self._client is None:
-            return
+            return False
         from prefect.events.schemas.events import Event, Resource  # noqa: PLC0415  as above
 
         resource = Resource({"prefect.resource.id": f"cordboard.inbox.{inbox_id}"})
         event = Event(event=EVENT, resource=resource, payload={"inbox_id": inbox_id})
         reply = await self._client.request("POST", "/events", json=[event.model_dump(mode="json")])
         reply.raise_for_status()
+        return True

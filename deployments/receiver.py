@@ -13,36 +13,39 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from dotenv import load_dotenv
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cordboard.completion.erp import erp_ref
 from cordboard.completion.model import MAX_BYTES
-from cordboard.completion.receiving import Answer, Reception, refusal
+from cordboard.completion.receiving import Answer, Reception, refusal, too_large
 from cordboard.completion.verification import Keys
-from cordboard.errors import BadCall, CordboardError, LedgerUnavailable
+from cordboard.errors import CordboardError, LedgerUnavailable
 from cordboard.records.ledger import Ledger
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
+from cordboard.telemetry import masking
+from cordboard.telemetry.logs import set_up_service_logs
 from cordboard.vendors.login import CXoneLogin
+from cordboard.vendors.trace_context import trace_id_of
 from cordboard.vendors.transport import quiet_http_logs
 from deployments.completion_events import Announcer, PrefectEvents, remind
 from deployments.receiver_api import openapi
+from deployments.receiver_metrics import CONTENT_TYPE, Metrics
+from deployments.receiver_server import READ_SECONDS, Server, listener_at, url_of
 
 PORT = 4290
-READ_SECONDS = 5.0  # for the head of a request, and again for its body
-HEAD_BYTES = 16 * 1024
-CONNECTIONS = 800  # below the 1,024 files that a process may usually open
+log = logging.getLogger("cordboard.receiver")
 
 
 class Receiver:
@@ -50,49 +53,91 @@ class Receiver:
 
     Args:
         reception: takes completions in.
-        tell: is told of each new one, after the sender was answered.
-        read_seconds: how long a body may take to arrive.
+        tell: is told of each new one, once it is stored.
+        metrics: counts what is answered.
+        read_seconds: how long a body may take to arrive, and the ledger to show that it is well.
     """
 
-    def __init__(self, reception: Reception, tell: Callable[[str], None], read_seconds: float = READ_SECONDS) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        tell: Callable[[str], None],
+        metrics: Metrics | None = None,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         self._reception, self._tell, self._read_seconds = reception, tell, read_seconds
+        self._metrics = metrics or Metrics(reception.ledger, reception.tenant)
 
     def app(self) -> Starlette:
         """The ASGI application."""
         routes = [
             Route("/completions", self.take, methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
+            Route("/metrics", self.measure, methods=["GET"]),
             Route("/openapi.json", self.describe, methods=["GET"]),
         ]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _in_json})
+        app = Starlette(routes=routes, exception_handlers={HTTPException: self._elsewhere})
+        # Else `/completions/` is led on to this server's own plain HTTP, past the TLS, at whatever host was asked for.
+        app.router.redirect_slashes = False
+        return app
 
     async def take(self, request: Request) -> JSONResponse:
         """POST /completions."""
-        try:
-            async with asyncio.timeout(self._read_seconds):
-                body = await _body_of(request)
-        except TimeoutError:
-            return _closing(refusal(408, f"the body did not arrive within {self._read_seconds:g} s"))
-        except ClientDisconnect:
-            return _closing(refusal(400, "the sender hung up"))
-        if len(body) > MAX_BYTES:
-            return _closing(refusal(413, f"the body is larger than {MAX_BYTES} bytes"))
-        answer = await self._reception.take(request.scope["headers"], body)
+        began = time.perf_counter()
+        body = await self._read(request)
+        if isinstance(body, Answer):  # it was not read to its end: nothing else can follow on its connection
+            answer, headers = body, {"connection": "close"}
+        else:
+            answer, headers = await self._reception.take(request.scope["headers"], body), {}
         if answer.inbox_id:
             self._tell(answer.inbox_id)
-        return JSONResponse(answer.body, answer.status)
+        self._metrics.answered(answer, time.perf_counter() - began)
+        _log_answer(answer, request.headers.get("traceparent", ""))
+        return JSONResponse(answer.body, answer.status, headers)
 
     async def health(self, _: Request) -> JSONResponse:
         """GET /healthz: whether the ledger answers."""
         try:
-            await self._reception.ledger.read(lambda connection: connection.execute(text("SELECT 1")).one())
-        except LedgerUnavailable:
+            async with asyncio.timeout(self._read_seconds):
+                await self._reception.ledger.read(lambda connection: connection.execute(text("SELECT 1")).one())
+        except (LedgerUnavailable, TimeoutError):
             return JSONResponse({"error": "the ledger cannot be read"}, 503)
         return JSONResponse({"status": "ok"})
+
+    async def measure(self, _: Request) -> Response:
+        """GET /metrics, for Prometheus."""
+        return Response(await self._metrics.scrape(), headers={"content-type": CONTENT_TYPE})
 
     async def describe(self, _: Request) -> JSONResponse:
         """GET /openapi.json."""
         return JSONResponse(openapi())
+
+    async def _read(self, request: Request) -> bytes | Answer:
+        """The body, or why it is not read to its end."""
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                body = await _body_of(request)
+        except TimeoutError:
+            return refusal(408, "too_slow", f"the body did not arrive within {self._read_seconds:g} s")
+        except ClientDisconnect:
+            return refusal(400, "hung_up", "the sender hung up")
+        return body if len(body) <= MAX_BYTES else too_large()
+
+    async def _elsewhere(self, _: Request, error: Exception) -> JSONResponse:
+        """Answers in JSON what no route takes."""
+        assert isinstance(error, HTTPException)
+        self._metrics.lost_its_way()
+        return JSONResponse(
+            {"error": error.detail}, error.status_code, {**(error.headers or {}), "connection": "close"}
+        )
+
+
+def _log_answer(answer: Answer, traceparent: str) -> None:
+    """A log line for each request; the trace is the sender's, who says so without proof."""
+    told = {"status": answer.status, "outcome": answer.outcome, "inbox_id": answer.inbox_id or ""}
+    trace_id = trace_id_of(traceparent)
+    known = told | ({"trace_id": trace_id} if trace_id else {})
+    log.info("a completion was answered %d %s", answer.status, answer.outcome, extra={"cordboard": known})
 
 
 async def _body_of(request: Request) -> bytes:
@@ -106,93 +151,30 @@ async def _body_of(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _closing(answer: Answer) -> JSONResponse:
-    """For a request whose body was not read to its end: nothing else can follow on its connection."""
-    return JSONResponse(answer.body, answer.status, {"connection": "close"})
-
-
-async def _in_json(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, {**(error.headers or {}), "connection": "close"})
-
-
-class _Connection(H11Protocol):
-    """Hangs up where the head of a request does not arrive in time, which uvicorn waits for without end."""
-
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._wait()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        self._stop_waiting()
-        self._patience = self.loop.call_later(READ_SECONDS, self._hang_up)
-
-    def _stop_waiting(self) -> None:
-        if self._patience:
-            self._patience.cancel()
-
-    def _hang_up(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn ends the process with them before the ledger is closed."""
-
-    def capture_signals(self) -> Any:
-        return contextlib.nullcontext()
-
-
 async def serve(settings: Settings, tenant: str, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM.
+    """Serves until SIGINT or SIGTERM, and prints where as soon as it does.
 
     Raises:
         BadCall: there is no secret to know senders by.
         LedgerUnavailable: the ledger cannot be opened.
     """
     keys = Keys.from_settings(settings)
-    redactor = Redactor([*settings.completion_secrets.split(), *settings.completion_shared_secrets.split()])
+    redactor = masking(Redactor([*settings.completion_secrets.split(), *settings.completion_shared_secrets.split()]))
     async with (
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,
         PrefectEvents(os.environ.get("PREFECT_API_URL", "")) as prefect,
     ):
-        announcer = Announcer(prefect.post)
-        receiver = Receiver(Reception(ledger, tenant, keys), announcer.tell)
-        server = _Server(_config(receiver.app()))
+        metrics = Metrics(ledger, tenant)
+        announcer = Announcer(prefect.post, note=metrics.told)
+        server = Server(Receiver(Reception(ledger, tenant, keys), announcer.tell, metrics).app())
+        metrics.watch(server.connections)
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, _stop, server)
-        async with _beside(announcer.run(), remind(ledger, tenant, announcer.tell)):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        erp = erp_ref(tenant) if settings.erp_url else None
+        async with _beside(announcer.run(), remind(ledger, tenant, announcer.tell, erp=erp)):
+            # Not before: the ledger is open, and Prefect, which takes seconds, is imported.
+            print(f"Completions are received at {url_of(listener)}/completions", flush=True)
             await server.serve([listener])
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=_Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        h11_max_incomplete_event_size=HEAD_BYTES,
-        limit_concurrency=CONNECTIONS,
-        backlog=1024,
-        timeout_graceful_shutdown=int(READ_SECONDS),
-    )
-
-
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True
 
 
 @contextlib.asynccontextmanager
@@ -213,38 +195,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=PORT, help=f"port to bind; 0 takes a free one (default: {PORT})")
     args = parser.parse_args(argv)
     load_dotenv(Path(".env"))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     quiet_http_logs()
     try:
         settings = Settings.from_env(os.environ)
+        set_up_service_logs(settings.log_format)
         tenant = settings.tenant or CXoneLogin.from_env(os.environ).tenant("workflows")
         Keys.from_settings(settings)
-        with _listener(args.host, args.port) as listener:
-            print(f"Completions are received at {_url_of(listener)}/completions", flush=True)
+        with listener_at(args.host, args.port) as listener:
             asyncio.run(serve(settings, tenant, listener))
     except CordboardError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    # Its protocol is named, else asyncio does not switch Nagle's algorithm off, and each answer comes 40 ms late.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise BadCall(f"cannot listen at {host} port {port} ({error.strerror}); choose another with --port") from None
-    return listener
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,11 @@ def openapi() -> dict[str, Any]:
         "info": {"title": "Cordboard completions", "version": "1"},
         "paths": {
             "/completions": {"post": _completions()},
-            "/healthz": {"get": {"responses": {"200": _answer("It can store."), "503": _refusal("It cannot.")}}},
-            "/openapi.json": {"get": {"responses": {"200": {"description": "This document."}}}},
+            "/healthz": {
+                "get": {"responses": {"200": _answer("The ledger can be read."), "503": _refusal("It cannot.")}}
+            },
+            "/metrics": {"get": {"responses": {"200": _metrics()}}},
+            "/openapi.json": {"get": {"responses": {"200": _document()}}},
         },
         "components": {
             "schemas": {"Completion": _completion(), "Answer": _object("status"), "Refusal": _object("error")}
@@ -48,6 +51,14 @@ def _completions() -> dict[str, Any]:
     }
 
 
+def _metrics() -> dict[str, Any]:
+    return {"description": "Numbers for Prometheus.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+def _document() -> dict[str, Any]:
+    return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
+
+
 def _completion() -> dict[str, Any]:
     return {
         "type": "object",
@@ -63,7 +74,9 @@ def _completion() -> dict[str, Any]:
 
 
 def _text(most: int) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": most}
+    """Printable; the pattern names no more of that than every dialect of regular expressions can say."""
+    controls = r"^[^\x00-\x1f\x7f-\x9f]+$"
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": controls, "description": "Printable."}
 
 
 def _object(name: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,9 +17,13 @@ from typing import Any
 from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError, InvalidDocument, Ours
+from cordboard.settings import LogFormat, Settings
+from cordboard.telemetry.logs import set_up_logs
 from flows.run_by_hand import deliver_webhooks, detect_drift, register_ivr, run_chain, simulate_ivr, update_ivr
+from flows.run_in_process import state_settings
 from flows.start_by_hand import reap_instances, sync_completion, trigger_workflows
 
+_AGAIN = "give the same command again (a chain, and a start without rows, go on only with the same --run-key)"
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as a shell has it
 
 
@@ -39,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps({"status": "invalid" if isinstance(error, Ours) else "error", "error": str(error)}))
         return _fail(error, error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; give the same command again (a chain goes on with the same --run-key)", INTERRUPTED)
+        return _fail(f"interrupted; {_AGAIN}", INTERRUPTED)
     except asyncio.CancelledError:
-        return _fail("terminated; give the same command again (a chain goes on with the same --run-key)", TERMINATED)
+        return _fail(f"terminated; {_AGAIN}", TERMINATED)
 
 
 def prepare_environment(*, verbose: bool) -> None:
@@ -50,18 +53,17 @@ def prepare_environment(*, verbose: bool) -> None:
     home = Path(os.environ.get("CORDBOARD_HOME") or ".cordboard").absolute()
     os.environ["CORDBOARD_HOME"] = str(home)
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    state_settings(Path(__file__).parents[1] / "prefect.toml")
     home.mkdir(parents=True, exist_ok=True, mode=0o700)  # Prefect makes its own folder, but not the one above it
     if not os.environ.get("PREFECT_API_URL"):
         os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    logger = logging.getLogger("cordboard")
-    logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
+    log_format = Settings.from_env(os.environ).log_format
+    if log_format is LogFormat.JSON:
+        os.environ.setdefault("PREFECT_LOGGING_SETTINGS_PATH", str(Path(__file__).with_name("logging.yml")))
+    set_up_logs(log_format)
 
 
 def _fail(error: object, code: int) -> int:

@@ -10,9 +10,11 @@ from blocks.webhook import WebhookEndpoint, endpoint_from_env
 from cordboard.errors import BadCall
 from cordboard.records.ledger import Ledger
 from cordboard.records.outbox import deliver_due
+from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.vendors.transport import quiet_http_logs
 from cordboard.vendors.webhook import WebhookSender
+from tasks.observing import observed
 
 
 @flow(name="deliver-webhooks", persist_result=False)
@@ -30,10 +32,10 @@ async def deliver_webhooks(webhook: WebhookEndpoint | None = None) -> dict[str, 
     endpoint = endpoint_from_env(settings, webhook)
     if endpoint is None:
         raise BadCall("no receiver: choose a webhook block, or set CORDBOARD_WEBHOOK_URL and CORDBOARD_WEBHOOK_SECRET")
-    ledger = await Ledger.open(settings.ledger)
-    try:
-        async with WebhookSender(endpoint) as sender:
-            report = await deliver_due(ledger, sender)
-    finally:
-        await ledger.close()
+    async with (
+        observed("webhooks", Redactor([endpoint.secret])),
+        await Ledger.open(settings.ledger) as ledger,
+        WebhookSender(endpoint) as sender,
+    ):
+        report = await deliver_due(ledger, sender)
     return {"delivered": report.delivered, "pending": report.pending, "dead": report.dead}

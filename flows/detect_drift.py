@@ -25,6 +25,7 @@ from cordboard.settings import Settings
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.transport import quiet_http_logs
 from tasks.flow_artifacts import drift_markdown
+from tasks.observing import observed
 from tasks.process import beside_the_point
 
 
@@ -57,7 +58,11 @@ async def detect_drift(drift: DetectDrift, credentials: CXoneCredentials | None 
     quiet_http_logs()
     call_flows = [load_flow(path) for path in files_of(drift.files)]
     login = credentials or CXoneCredentials.from_env(os.environ)
-    async with login.get_client(Settings.from_env(os.environ), Redactor(), "flows") as session:
+    redactor = Redactor()
+    async with (
+        observed("drift", redactor),
+        login.get_client(Settings.from_env(os.environ), redactor, "flows") as session,
+    ):
         found = [await _compared(each, session) for each in call_flows]
     document = {"status": status_of(found), "flows": [each.as_json() for each in found]}
     async with beside_the_point("the page of the run"):

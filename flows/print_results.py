@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cordboard.findings import Finding, Severity
+from cordboard.starting.model import single_run_key
 
 
 def print_table(document: dict[str, Any]) -> None:
@@ -103,13 +104,15 @@ def print_starts(document: dict[str, Any]) -> None:
         return
     if document["status"] == "invalid":
         print(f"{document['workflow_id']}: {total} rows fit, {document['faulty']} do not; nothing was sent")
-        print("Mend them, or start the others with --skip-faulty")
+        print("Start the others with --skip-faulty, or mend all and give the same command again")
+        _print_faulty(document)
         return
     before = f", {document['already_started']} of them before" if document["already_started"] else ""
     print(f"{document['workflow_id']}: {good} of {total} started{before} in {document['duration_ms'] / 1000:.1f} s")
     for name, said in (("failed", "not started"), ("unknown", "not known"), ("faulty", "left out: do not fit")):
         if document[name]:
             print(f"  {document[name]} {said}")
+    _print_faulty(document)
     for kind, count in document["kinds"].items():
         print(f"    {kind}: {count}")
     if document["ends"] is not None:
@@ -119,7 +122,19 @@ def print_starts(document: dict[str, Any]) -> None:
         print(f"The run ended early: {document['error']}")
     print(f"  each row: {_shown_path(document['results'])}")
     if good < total:
-        print(f"To go on: give the same command again (run key {document['run_key']})")
+        print(_how_to_go_on(document["run_key"]))
+
+
+def _how_to_go_on(run_key: str) -> str:
+    if run_key.startswith(single_run_key("")):  # a key that was made for it: the same command would make another start
+        return f"To go on: give the command again with --run-key {run_key}; without it another one is started"
+    return f"To go on: give the same command again (run key {run_key})"
+
+
+def _print_faulty(document: dict[str, Any]) -> None:
+    if document["faulty_rows"]:
+        print(f"  the faulty rows, each with its reason: {_shown_path(document['faulty_rows'])}")
+        print("  mend them there, delete what stands twice, and give that file as --rows")
 
 
 def print_completions(document: dict[str, Any]) -> None:

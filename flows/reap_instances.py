@@ -65,6 +65,8 @@ async def reap_instances(reaping: ReapInstances, credentials: CXoneCredentials |
     await publish("reaped-instances", list(found.items()), "Instances that had not reported, and how they stood")
     said = f"{found['ended']} ended, {found['running']} run on, {found['lost']} lost, {found['left']} left"
     document = {"status": "completed", **found, "erp": desk.drained.as_json()["erp"]}
+    if unknown := desk.polled.troubles.get("not_found"):
+        said += f"; {unknown} the vendor does not know: if that stays so, look at its URL and credentials"
     if found["left"] and found["left"] == desk.polled.asked:
         return Failed(name="Unanswered", message=said, data=document | {"status": "unanswered"})
     return Completed(message=said, data=document)

@@ -125,7 +125,13 @@ async def register_ivr(
     async with (
         cancelled_by_sigterm(),
         connected(
-            f"ivr/{flow_id}", kind="ivr", api="flows", credentials=credentials, webhook=webhook, redactor=redactor
+            f"ivr/{flow_id}",
+            kind="ivr",
+            api="flows",
+            credentials=credentials,
+            webhook=webhook,
+            redactor=redactor,
+            call_flow=flow_id,
         ) as connections,
     ):
         deadline = time.monotonic() + registration.deadline_seconds

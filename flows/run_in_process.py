@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,13 +48,43 @@ async def run(
     needs_login: bool = True,
 ) -> Any:
     """Runs a flow with the credentials and webhooks that were named, and gives back its state."""
-    block = _credentials_block(vendor)
-    login = block.from_env(os.environ) if needs_login and not credentials else None  # what is missing is told at once
+    login = None
+    if needs_login and not credentials:
+        login = _credentials_block(vendor).from_env(os.environ)  # what is missing is told at once
     await reach_server()
     endpoint = [await load_webhook(name) for name in webhook]
     if needs_login and credentials:
-        login = await _load(block, credentials)
+        login = await _load(_credentials_block(vendor), credentials)
     return await flow(asked, login, *endpoint, return_state=True)
+
+
+async def login_of(credentials: str, vendor: Literal["cxone", "genesys"] = "cxone") -> Any:
+    """The credentials block of a name, once the server answers."""
+    await reach_server()
+    return await _load(_credentials_block(vendor), credentials)
+
+
+def state_settings(file: Path) -> None:
+    """States in the environment what the checkout's `prefect.toml` states: Prefect reads that in the checkout alone.
+
+    Else a run from another folder would have Prefect's own defaults: results as pickles, telemetry of its server, and
+    20 seconds for that to start. A folder with a `prefect.toml` of its own has its own say; what is set already wins.
+
+    Args:
+        file: that of the checkout.
+    """
+    if file.is_file() and not Path(file.name).exists():
+        for name, value in _variables(tomllib.loads(file.read_text(encoding="utf-8")), "PREFECT"):
+            os.environ.setdefault(name, value)
+
+
+def _variables(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        name = f"{above}_{key.upper()}"
+        if isinstance(value, Mapping):
+            yield from _variables(value, name)
+        else:
+            yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 async def reach_server() -> None:
@@ -62,9 +95,13 @@ async def reach_server() -> None:
     """
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
-    async with get_client() as client:
-        if trouble := await client.api_healthcheck():
-            raise Theirs(f"the Prefect server at {client.api_url} cannot be reached: {trouble}")
+    try:
+        async with get_client() as client:
+            trouble, url = await client.api_healthcheck(), client.api_url
+    except RuntimeError as error:  # a server of this run's own that did not come up in time
+        raise Theirs(f"this run's own Prefect server did not start: {error} Give the command again.") from None
+    if trouble:
+        raise Theirs(f"the Prefect server at {url} cannot be reached: {trouble}")
 
 
 def _credentials_block(vendor: Literal["cxone", "genesys"]) -> Any:

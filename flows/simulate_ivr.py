@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from cordboard.redaction import Redactor
 from cordboard.settings import Settings
 from cordboard.vendors.transport import quiet_http_logs
 from tasks.flow_artifacts import artifact_key
+from tasks.observing import observed
 from tasks.process import beside_the_point, cancelled_by_sigterm
 from tasks.simulation import SLICE, Simulation, look_at_live, simulate_call, simulate_slice
 
@@ -97,10 +97,12 @@ async def simulate_ivr(simulation: SimulateIvr, credentials: CXoneCredentials | 
         redactor, session = Redactor(), None
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(cancelled_by_sigterm())
+        told = observed("simulation", redactor, call_flow=suite.flow_id, run_key=suite.name)
+        trace_id = await stack.enter_async_context(told)
         if simulation.engine != "local":
             login = credentials or CXoneCredentials.from_env(os.environ)
             session = await stack.enter_async_context(login.get_client(settings, redactor, "debug"))
-        run = Simulation(suite, uuid.uuid4().hex, session, redactor, simulation.deadline_seconds)
+        run = Simulation(suite, trace_id, session, redactor, simulation.deadline_seconds)
         try:
             if simulation.engine != "vendor":
                 await _locally(run)

@@ -4,27 +4,59 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from cordboard.errors import Ours
+from cordboard.starting.model import single_run_key
 from flows.print_results import print_completions, print_reaped, print_starts, print_waiting
-from flows.run_in_process import asked_of, document_of, run, show
+from flows.run_in_process import asked_of, document_of, login_of, run, show
 
 
 def trigger_workflows(args: argparse.Namespace) -> int:
     """Starts instances and prints how many, or what a batch waits for."""
     from cordboard.starting.document import exit_code  # noqa: PLC0415
+    from cordboard.starting.source import check_source  # noqa: PLC0415
     from cordboard.triggers.reading import load_trigger  # noqa: PLC0415
 
-    load_trigger(Path(args.file))
-    from flows.trigger_workflows import TriggerWorkflows  # noqa: PLC0415
-    from flows.trigger_workflows import explain_workflows as explain  # noqa: PLC0415
+    trigger = load_trigger(Path(args.file))
+    check_source(trigger, args.rows, datetime.now(UTC).date())
+    if args.explain:
+        return _explain(args)
     from flows.trigger_workflows import trigger_workflows as flow  # noqa: PLC0415
 
-    asked = asked_of(
+    made = "" if args.rows or args.run_key or trigger.key else single_run_key(str(uuid4()))
+    asked = _starts_of(args, args.run_key or made or None)
+    with _named(made):
+        document = document_of(asyncio.run(run(flow, asked, args.credentials, needs_login=not args.dry_run)))
+    show(document, print_starts, as_json=args.json)
+    return exit_code(document)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from flows.trigger_workflows import explain_workflows  # noqa: PLC0415
+
+    async def explained() -> dict[str, Any]:
+        login = await login_of(args.credentials) if args.credentials else None
+        return dict(await explain_workflows(_starts_of(args, args.run_key), login))
+
+    show(asyncio.run(explained()), print_waiting, as_json=args.json)
+    return 0
+
+
+def _starts_of(args: argparse.Namespace, run_key: str | None) -> Any:
+    from flows.trigger_workflows import TriggerWorkflows  # noqa: PLC0415
+
+    return asked_of(
         TriggerWorkflows,
         trigger=args.file,
         rows=args.rows,
-        run_key=args.run_key,
+        run_key=run_key,
         max_concurrent=args.max_concurrent,
         rate=args.rate,
         skip_faulty=args.skip_faulty,
@@ -33,13 +65,20 @@ def trigger_workflows(args: argparse.Namespace) -> int:
         wait=args.wait,
         wait_minutes=args.wait_minutes,
     )
-    if args.explain:
-        facts = asyncio.run(explain(asked))
-        show(facts, print_waiting, as_json=args.json)
-        return 0
-    document = document_of(asyncio.run(run(flow, asked, args.credentials, needs_login=not args.dry_run)))
-    show(document, print_starts, as_json=args.json)
-    return exit_code(document)
+
+
+@contextmanager
+def _named(run_key: str) -> Iterator[None]:
+    """Tells the run key that was made for a single start, where it may have been sent and no document says so."""
+    try:
+        yield
+    except Ours:
+        raise
+    except BaseException:
+        if run_key:
+            said = f"to go on with this start: --run-key {run_key}; without it another one is made"
+            print(said, file=sys.stderr)
+        raise
 
 
 def sync_completion(args: argparse.Namespace) -> int:

@@ -16,12 +16,15 @@ from tasks.process import cancelled_by_sigterm
 
 
 @flow(name="sync-completion", persist_result=False)
-async def sync_completion(inbox_id: UUID | None = None, credentials: CXoneCredentials | None = None) -> State[Any]:
+async def sync_completion(
+    inbox_id: UUID | None = None, credentials: CXoneCredentials | None = None, retry_given_up: bool = False
+) -> State[Any]:
     """Applies every completion that waits, not only the one that is named, and delivers the ERP's records.
 
     Args:
         inbox_id: The message of the inbox that started this run, for people to find it by.
         credentials: The CXone tenant; where none is chosen, the worker's environment.
+        retry_given_up: Look again at completions that were unfit, and send the ERP again what it refused for good.
 
     Returns:
         Completed, with the name Busy where another process is at it already; the data is the document of the run.
@@ -29,8 +32,8 @@ async def sync_completion(inbox_id: UUID | None = None, credentials: CXoneCreden
     Raises:
         LedgerUnavailable: the ledger cannot be read or written; what was not applied still waits.
     """
-    async with cancelled_by_sigterm(), opened_desk(credentials) as desk:
-        await apply_completions(desk)
+    async with cancelled_by_sigterm(), opened_desk(credentials, inbox_id=str(inbox_id or "")) as desk:
+        await apply_completions(desk, retry_given_up)
         drained = desk.drained
     document = drained.as_json() | {"inbox_id": str(inbox_id) if inbox_id else None}
     if drained.busy:

@@ -190,7 +190,13 @@ async def _opened(  # noqa: PLR0913, PLR0917
     redactor: Redactor,
 ) -> AsyncIterator[Any]:
     async with connected(
-        update_key(patch), kind="ivr-update", api="flows", credentials=login, webhook=webhook, redactor=redactor
+        update_key(patch),
+        kind="ivr-update",
+        api="flows",
+        credentials=login,
+        webhook=webhook,
+        redactor=redactor,
+        call_flow=patch.flow_id,
     ) as connections:
         run = UpdateRun(
             patch,

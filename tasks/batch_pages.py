@@ -91,6 +91,8 @@ def batch_markdown(document: Mapping[str, Any]) -> str:
     lines += [f"**{good} of {total} rows are started**, {document['already_started']} of them before this run.", ""]
     lines += [f"- {document[name]} {said}" for name, said in _ENDS if document.get(name)]
     lines += [f"- {plain(kind)}: {count}" for kind, count in document.get("kinds", {}).items()]
+    if document.get("faulty_rows"):
+        lines += ["", f"Rows that do not fit: `{document['faulty_rows']}`"]
     if document.get("error"):
         lines += ["", f"The run ended early: {plain(str(document['error']))}"]
     latency = document["latency"]

@@ -70,7 +70,7 @@ async def register(flow_id: str, run: RegistrationRun) -> State[Any]:
         request,
         timeout_seconds=READ_SECONDS,
         deadline=run.deadline,
-        known=(await handle.entries([effect.logical_id])).get(effect.logical_id),
+        known=(await handle.entries([effect.logical_id], effect.operation)).get(effect.logical_id),
         context={"idempotency_key": run.key, "content_hash": content_hash(plan.flow)},
     )
     sent = await send_once(handle, run.connections.session, order, run.unsettled)

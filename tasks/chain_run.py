@@ -19,6 +19,7 @@ from cordboard.errors import LedgerUnavailable
 from cordboard.jsontext import dump_json
 from cordboard.records.effects import Effect, EffectState, Entry, Message
 from cordboard.sending import Order, Sent, patiently, send_once
+from cordboard.telemetry import labelled
 from cordboard.vendors.cxone import execute_data_action
 from cordboard.vendors.trace_context import traceparent
 from cordboard.vendors.webhook import ChainStatus, chain_status_message
@@ -129,7 +130,8 @@ class ChainRun:
             fan = self.fan_out(action.id)
             logical_id = self.earlier.item_ids(action, fan)[index]
             order = self._order(action, f"{action.id}[{index}]", logical_id, fan.items[index], fan.prints[index])
-            return await self._through_ledger(action, order)
+            with labelled(item=index):
+                return await self._through_ledger(action, order)
 
     def fan_out(self, action_id: str) -> FanOut:
         """The fan-out that was decided for an action."""

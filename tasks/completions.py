@@ -11,14 +11,18 @@ from prefect.artifacts import acreate_table_artifact
 
 from blocks.cxone import CXoneCredentials
 from cordboard.completion.applying import Drained, drain
-from cordboard.completion.erp import erp_endpoint
+from cordboard.completion.erp import erp_endpoint, send_again
 from cordboard.completion.polling import Polled, reap
+from cordboard.completion.receiving import inbox_endpoint
+from cordboard.records.inbox import reconsider
 from cordboard.records.ledger import Ledger
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
+from cordboard.telemetry.labels import Value
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.transport import quiet_http_logs
 from cordboard.vendors.webhook import WebhookSender
+from tasks.observing import observed
 from tasks.process import beside_the_point
 
 REAPER = "reap-instances"  # its run in the ledger: one reaper at a time for a tenant
@@ -46,11 +50,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened_desk(credentials: CXoneCredentials | None) -> AsyncIterator[Desk]:
+async def opened_desk(credentials: CXoneCredentials | None, **ids: Value) -> AsyncIterator[Desk]:
     """Opens the ledger and the way to the ERP, and closes them.
 
     Args:
         credentials: whose completions; None takes `CORDBOARD_TENANT`, or a CXone tenant of the environment.
+        **ids: what logs and spans name the run by.
 
     Raises:
         BadCall: nothing says whose completions they are, or the ERP's URL or secret is wrong.
@@ -60,7 +65,10 @@ async def opened_desk(credentials: CXoneCredentials | None) -> AsyncIterator[Des
     settings = Settings.from_env(os.environ)
     tenant = settings.tenant or (credentials or CXoneCredentials.from_env(os.environ)).tenant("workflows")
     endpoint, redactor = erp_endpoint(settings, tenant), Redactor([settings.erp_secret])
-    async with await Ledger.open(settings.ledger, redactor=redactor) as ledger:
+    async with (
+        observed("completions", redactor, **ids),
+        await Ledger.open(settings.ledger, redactor=redactor) as ledger,
+    ):
         if endpoint is None:
             yield Desk(settings, ledger, tenant, None, redactor)
             return
@@ -69,8 +77,12 @@ async def opened_desk(credentials: CXoneCredentials | None) -> AsyncIterator[Des
 
 
 @task(name="apply-completions", persist_result=False)
-async def apply_completions(desk: Desk) -> None:
-    """Applies what waits in the inbox and delivers to the ERP what is due."""
+async def apply_completions(desk: Desk, retry_given_up: bool = False) -> None:
+    """Applies what waits in the inbox and delivers to the ERP what is due; at wish also what was given up."""
+    if retry_given_up:
+        unfit = await reconsider(desk.ledger, inbox_endpoint(desk.tenant))
+        dead = await send_again(desk.ledger, desk.sender.ref) if desk.sender else 0
+        get_run_logger().info("%d unfit completions and %d ERP records are tried again", unfit, dead)
     desk.drained = await drain(desk.ledger, desk.tenant, desk.sender)
     get_run_logger().info("%s", desk.drained.as_json())
 

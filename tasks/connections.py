@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,10 +17,12 @@ from cordboard.records.relay import Relay
 from cordboard.records.run import RunHandle
 from cordboard.redaction import Redactor
 from cordboard.settings import Settings
+from cordboard.telemetry.labels import Value
 from cordboard.vendors.login import Api
 from cordboard.vendors.session import VendorSession
 from cordboard.vendors.transport import quiet_http_logs
 from cordboard.vendors.webhook import Endpoint, WebhookSender
+from tasks.observing import observed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,7 @@ async def connected(  # noqa: PLR0913  told by name
     redactor: Redactor,
     calls_per_second: float | None = None,
     ahead: float | None = None,
+    **ids: Value,
 ) -> AsyncIterator[Connections]:
     """Opens everything for a run, and closes it; call it when everything that can be checked offline has been.
 
@@ -70,6 +72,7 @@ async def connected(  # noqa: PLR0913  told by name
         redactor: learns the secrets.
         calls_per_second: in place of the setting.
         ahead: calls that may get ready while others are open, as a share of those.
+        **ids: what logs and spans name the run by, beside its key.
     """
     quiet_http_logs()
     settings = Settings.from_env(os.environ)
@@ -80,6 +83,7 @@ async def connected(  # noqa: PLR0913  told by name
     login = credentials or CXoneCredentials.from_env(os.environ)
     client, tenant = login.get_client(settings, redactor, api, ahead=ahead), settings.tenant or login.tenant(api)
     async with (
+        observed(kind, redactor, run_key=run_key, **ids) as trace_id,
         await Ledger.open(settings.ledger, redactor=redactor) as ledger,
         Checkpointing(ledger, checkpoints),
         await ledger.claim_run(tenant, run_key, kind=kind) as handle,
@@ -87,7 +91,7 @@ async def connected(  # noqa: PLR0913  told by name
         _relaying(ledger, endpoint, settings),
     ):
         ref = endpoint.ref if endpoint else None
-        yield Connections(settings, redactor, session, ledger, handle, ref, uuid.uuid4().hex)
+        yield Connections(settings, redactor, session, ledger, handle, ref, trace_id)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from cordboard.chains.steps import Broken, FanOut, Send, Skip, Step
 from cordboard.errors import LedgerUnavailable
 from cordboard.records.effects import EffectState
 from cordboard.sending import Sent
+from cordboard.telemetry import step
 from tasks.chain_run import ChainRun, log
 
 SLICE = 500
@@ -57,10 +58,12 @@ async def run_action(action_id: str, run: ChainRun) -> State[Any]:
         A state that says in the UI how the action ended: Completed, Cached, Fallback, Skipped, Failed or Unknown.
     """
     action, started_ms = run.chain.actions[action_id], run.elapsed_ms()
-    result = await _result_of(action, run.steps[action_id], run)
-    result = replace(result, started_ms=round(started_ms, 3), ended_ms=round(run.elapsed_ms(), 3))
-    result = run.keep(action.id, result)
-    tell(action_id, result)
+    with step(f"action {action_id}", action=action_id) as span:
+        result = await _result_of(action, run.steps[action_id], run)
+        result = replace(result, started_ms=round(started_ms, 3), ended_ms=round(run.elapsed_ms(), 3))
+        result = run.keep(action.id, result)
+        span.ended(result.status, result.error)
+        tell(action_id, result)
     return state_of(result)
 
 
@@ -81,7 +84,8 @@ async def run_slice(action_id: str, start: int, label: str, run: ChainRun) -> St
             sent[index] = await run.send_item(action, index)
 
     # Trouble with one item must not cut off the calls of the others.
-    ended_by = await asyncio.gather(*(one(index) for index in indexes), return_exceptions=True)
+    with step(f"slice {action_id}", action=action_id, items=f"{indexes.start}-{indexes.stop - 1}"):
+        ended_by = await asyncio.gather(*(one(index) for index in indexes), return_exceptions=True)
     for error in ended_by:
         if error is not None:
             raise error

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from cordboard.jsontext import digest
+from cordboard.starting.keeping import whole_file
 
 
 def keep_document(home: Path, folder: str, name: str, document: dict[str, Any]) -> Path:
-    """Writes a document to `home/folder/name.json`. Both names may be free text: they cannot lead elsewhere."""
+    """Writes a document to `home/folder/name.json`. Both names may be free text: they cannot lead elsewhere.
+
+    Workers on several machines may write the same one at once, as those of one batch do; the last one counts.
+    """
     place = home / "runs" / file_name(folder)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = place / f"{file_name(name)}.json"
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
-        json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode())
     return path
 
 

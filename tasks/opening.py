@@ -79,6 +79,7 @@ async def opened(
         credentials=credentials,
         webhook=webhook,
         redactor=redactor,
+        chain=chain.name,
     ) as connections:
         handle = connections.handle
         run = ChainRun(

@@ -27,17 +27,14 @@ from prefect.states import AwaitingRetry, Crashed
 from cordboard.records.audit import about
 from cordboard.records.ledger import Ledger
 from cordboard.records.run import RunHandle
-from cordboard.recovery.holding import is_held_by_the_living, is_known
 from cordboard.recovery.judging import Act, Bounds, Found, Judgement, judge
-from tasks.recovery_ground import JOBS, Ground, ground_of
+from tasks.recovery_ground import JOBS, another_job, ground_of, in_hand
 
 RESUMED, CLOSED, LEFT, LOST = "recovery.resumed", "recovery.closed", "recovery.left", "recovery.lost"
 _KINDS = {Act.RESUME: RESUMED, Act.CLOSE: CLOSED, Act.LEAVE: LEFT}
 _PAGE = 100
+_SIGNS_APART = 60.0  # seconds; two heartbeats of a run are not further apart
 _BEGUN = [StateType.PENDING, StateType.RUNNING, StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
-_UNKNOWN_BATCH = (
-    "the ledger knows no batch of what its files say now: they were changed since, or nothing was sent; start it anew"
-)
 
 
 @dataclass(eq=False, slots=True)
@@ -96,8 +93,11 @@ async def recover(recovery: Recovery, verify_seconds: float) -> None:
 
 
 async def _broken_off(recovery: Recovery) -> AsyncIterator[tuple[FlowRun, str]]:
-    """Runs of our deployments that crashed, or say that they are running; the oldest first."""
-    kinds = FlowRunFilterStateType(any_=[StateType.CRASHED, StateType.RUNNING])
+    """Runs of our deployments that crashed, or say that they are running or about to; the oldest first.
+
+    A worker that dies between taking a run and starting it leaves that run pending, and no other worker takes it up.
+    """
+    kinds = FlowRunFilterStateType(any_=[StateType.CRASHED, StateType.RUNNING, StateType.PENDING])
     wanted = FlowRunFilter(
         state=FlowRunFilterState(type=kinds),
         deployment_id=FlowRunFilterDeploymentId(is_null_=False),
@@ -148,8 +148,11 @@ async def _found(recovery: Recovery, run: FlowRun, job: str) -> tuple[Found, str
     if judge(found, recovery.bounds).act is Act.LEAVE:
         return found, ""
     ground = await ground_of(job, run.parameters, str(run.id), recovery.home)
-    hindrance = ground.hindrance or await _not_known(recovery, ground)
-    return replace(found, is_held=await _ask(recovery.ledger, ground.key, held=True), hindrance=hindrance), ground.key
+    hindrance = ground.hindrance or await another_job(recovery.ledger, ground)
+    # What says that it runs may have claimed its run after its last sign of life, where that was its very first one.
+    silent = found.silent_seconds - (_SIGNS_APART if found.is_running else 0.0)
+    held, taken_up = await in_hand(recovery.ledger, ground.key, recovery.ledger.clock() - silent)
+    return replace(found, is_held=held, is_taken_up=taken_up, hindrance=hindrance), ground.key
 
 
 async def _seen(recovery: Recovery, run: FlowRun) -> Found:
@@ -157,7 +160,7 @@ async def _seen(recovery: Recovery, run: FlowRun) -> Found:
     assert state is not None
     history = await recovery.client.read_flow_run_states(run.id)
     stable = (now - state.timestamp).total_seconds()
-    is_running = state.is_running()
+    is_running = _is_under_way(state)
     return Found(
         is_running=is_running,
         stable_seconds=stable,
@@ -169,18 +172,8 @@ async def _seen(recovery: Recovery, run: FlowRun) -> Found:
     )
 
 
-async def _ask(ledger: Ledger, key: str, *, held: bool) -> bool:
-    if not key:
-        return False
-    if held:
-        return await ledger.read(lambda connection: is_held_by_the_living(connection, ledger.clock(), key))
-    return await ledger.read(lambda connection: is_known(connection, key))
-
-
-async def _not_known(recovery: Recovery, ground: Ground) -> str:
-    if not ground.must_be_known or await _ask(recovery.ledger, ground.key, held=False):
-        return ""
-    return _UNKNOWN_BATCH
+def _is_under_way(state: State[Any]) -> bool:
+    return state.is_running() or state.is_pending()
 
 
 async def silent_seconds(recovery: Recovery, run: FlowRun, stable: float) -> float:
@@ -234,7 +227,7 @@ async def _carried_out(recovery: Recovery, run: FlowRun, judgement: Judgement) -
     now = await client.read_flow_run(run.id)
     if now.state is None or run.state is None or now.state.id != run.state.id:
         return Judgement(Act.LEAVE, "its state changed while it was looked at")
-    if run.state.is_running():
+    if _is_under_way(run.state):
         crashed: State[Any] = Crashed(message=f"Closed by recover-runs: {judgement.why}.")
         if (await client.set_flow_run_state(run.id, crashed)).status is not SetStateStatus.ACCEPT:
             return Judgement(Act.LEAVE, "the server did not let it be said to have crashed")

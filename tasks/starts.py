@@ -16,19 +16,24 @@ from cordboard.triggers.model import Trigger
 
 
 @task(name="check-batch", task_run_name="check every row", persist_result=False)
-async def check_rows(trigger: Trigger, rows: Path | None, home: Path, faulty: Path | None) -> Spool:
+async def check_rows(trigger: Trigger, rows: Path | None, home: Path) -> Spool:
     """Checks a batch and keeps what is to be sent; nothing is sent.
 
     Args:
         trigger: says how to start the workflow.
         rows: the file of a batch, or None.
         home: folder for everything a run writes.
-        faulty: where to write the rows that do not fit.
 
     Raises:
         InvalidDocument, BadCall: there is no batch that could be read.
     """
-    return await asyncio.to_thread(spool_batch, trigger, rows, home, faulty=faulty)
+    return await asyncio.to_thread(spool_batch, trigger, rows, home, keep_faulty=True)
+
+
+async def state_of(wanted: Any, *given: Any) -> State[Any]:
+    """Runs a task and gives back its state, a form that Prefect's types do not have for tasks that are awaited."""
+    state: State[Any] = await wanted(*given, return_state=True)
+    return state
 
 
 @task(name="start-instances", task_run_name="start {label}", persist_result=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cordboard.completion.ended import Applied, Ended, SetAside
-from cordboard.completion.model import NotACompletion, read_completion
+from cordboard.completion.model import MAX_KEPT, NotACompletion, read_completion
 from cordboard.completion.receiving import inbox_endpoint
 from cordboard.errors import InvalidJson, RunBusy
 from cordboard.records.changes import Fenced
@@ -118,7 +118,7 @@ async def _apply(ledger: Ledger, handle: RunHandle, messages: Sequence[Incoming]
 
 def _change(ledger: Ledger, fence: Fenced, message: Incoming, erp: str | None) -> Ended | SetAside:
     try:
-        completion = read_completion(message.body)
+        completion = read_completion(message.body, MAX_KEPT)
     except (InvalidJson, NotACompletion) as error:
         return SetAside(fence, message.inbox_id, str(error))
     return Ended(fence, completion, message.inbox_id, erp, ledger.redactor)

@@ -83,7 +83,7 @@ class Ended:
             return self._settle(page, Applied.UNFIT, f"the instance is one of workflow {known['workflow_id']!r}")
         if known is None or known["status"] in (RUNNING, LOST):
             return self._end(page, known)
-        if known["status"] == said.end:
+        if _one_spelling(known["status"]) == _one_spelling(said.end):
             return self._settle(page, Applied.REPEATED)
         self._record(page, "instance.contradicted", known)
         return self._settle(page, Applied.CONTRADICTED, f"it had ended as {known['status']!r}")
@@ -117,6 +117,11 @@ class Ended:
             "inbox_id": self.inbox_id,
         }
         page.record(self.run_id, kind, self.completion.instance_id, dump_json(facts))
+
+
+def _one_spelling(end: str) -> str:
+    """Vendors write `canceled` in a callback and `cancelled` where they are asked, or the reverse: it is one end."""
+    return "cancelled" if end == "canceled" else end
 
 
 @dataclass(frozen=True, slots=True)

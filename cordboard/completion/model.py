@@ -12,6 +12,7 @@ from cordboard.records.effects import require_text
 from cordboard.vendors.cxone_workflows import ENDED, MAX_INSTANCE_ID
 
 MAX_BYTES = 64 * 1024
+MAX_KEPT = 8 * MAX_BYTES  # characters: `9e15` is kept as 9000000000000000.0
 MAX_DEPTH = 32
 MAX_WORKFLOW_ID = 200
 MAX_STATUS = 64
@@ -60,14 +61,18 @@ class Completion:
         )
 
 
-def read_completion(body: bytes | str) -> Completion:
+def read_completion(body: bytes | str, max_bytes: int = MAX_BYTES) -> Completion:
     """Reads the body of a callback. Further fields at the top are left out.
 
+    Args:
+        body: as it came, or as the inbox keeps it.
+        max_bytes: how large it may be: `MAX_KEPT` for one that the inbox keeps, since that was let in already.
+
     Raises:
-        InvalidJson: it is no strict JSON, larger than 64 KiB, or nested deeper than 32 levels.
+        InvalidJson: it is no strict JSON, too large, or nested deeper than 32 levels.
         NotACompletion: a field is missing or is not what it must be.
     """
-    value = parse_json(body, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    value = parse_json(body, max_bytes=max_bytes, max_depth=MAX_DEPTH)
     if not isinstance(value, dict):
         raise NotACompletion("the body must be a JSON object")
     for text in strings_in(value):

@@ -21,7 +21,7 @@ from typing import Self
 
 from cordboard.errors import BadCall, Ours
 from cordboard.settings import Settings
-from cordboard.vendors.webhook import SECRET_BYTES, SECRET_PREFIX
+from cordboard.vendors.webhook import signing_key
 
 TOLERANCE_SECONDS = 300
 MAX_SECRETS = 2
@@ -37,7 +37,18 @@ Headers = Sequence[tuple[bytes, bytes]]  # names in lower case, as ASGI has them
 
 
 class Unverified(Ours):
-    """Nothing shows that the sender is who we take completions from; the text says what is missing, never a secret."""
+    """Nothing shows that the sender is who we take completions from; the text says what is missing, never a secret.
+
+    Attributes:
+        reason: a word for it, of a closed set: `no_proof`, `malformed`, `clock`, `signature` or `secret`.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(reason, text)
+        self.reason, self.text = reason, text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,8 @@ class Keys:
                 "no secret to know senders by: set CORDBOARD_COMPLETION_SECRETS (whsec_…, for signed callbacks) or "
                 "CORDBOARD_COMPLETION_SHARED_SECRETS (for vendors that cannot sign)"
             )
-        return cls(tuple(map(_decoded, signing)), tuple(map(_long_enough, shared)))
+        named = "a secret of CORDBOARD_COMPLETION_SECRETS"
+        return cls(tuple(signing_key(each, named) for each in signing), tuple(map(_long_enough, shared)))
 
 
 def verify(headers: Headers, body: bytes, keys: Keys, now: float) -> str:
@@ -86,28 +98,35 @@ def verify(headers: Headers, body: bytes, keys: Keys, now: float) -> str:
         _check_signature(*signed, body=body, keys=keys.signing, now=now)
         return signed[0].decode("ascii")
     if not keys.shared:
-        raise Unverified("webhook-id, webhook-timestamp and webhook-signature are missing")
+        raise Unverified("no_proof", "webhook-id, webhook-timestamp and webhook-signature are missing")
     shown = _only(headers, SHARED_HEADER)
     if not _is_any_of(shown, keys.shared):
-        raise Unverified("x-cordboard-secret is missing or wrong")
-    return f"#{hashlib.sha256(body).hexdigest()}"  # no sender's id begins so
+        raise Unverified("secret" if shown else "no_proof", "x-cordboard-secret is missing or wrong")
+    return id_of_body(body)
+
+
+def id_of_body(body: bytes) -> str:
+    """A message's id made of what it says; no sender's own begins with `#`."""
+    return f"#{hashlib.sha256(body).hexdigest()}"
 
 
 def _check_signature(  # noqa: PLR0913  the three headers, told by place
     message_id: bytes, timestamp: bytes, signatures: bytes, *, body: bytes, keys: tuple[bytes, ...], now: float
 ) -> None:
     if not _ID.fullmatch(message_id):
-        raise Unverified("webhook-id must be 1 to 200 letters, digits or any of _.:/+=@~-")
+        raise Unverified("malformed", "webhook-id must be 1 to 200 letters, digits or any of _.:/+=@~-")
     if not _TIMESTAMP.fullmatch(timestamp):
-        raise Unverified("webhook-timestamp must be seconds since the epoch, as a whole number")
+        raise Unverified("malformed", "webhook-timestamp must be seconds since the epoch, as a whole number")
     if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
-        raise Unverified(f"webhook-timestamp is more than {TOLERANCE_SECONDS} seconds from now; check the clocks")
+        raise Unverified(
+            "clock", f"webhook-timestamp is more than {TOLERANCE_SECONDS} seconds from now; check the clocks"
+        )
     signed = b".".join((message_id, timestamp, body))
     wanted = [b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
     offered = signatures.split(b" ")[:_SIGNATURES]
     # No short cut: how long it takes must not tell which of them was nearly right.
     if not any([_is_any_of(each, wanted) for each in offered]):  # noqa: C419
-        raise Unverified("webhook-signature does not fit id, timestamp and body under an active secret")
+        raise Unverified("signature", "webhook-signature does not fit id, timestamp and body under an active secret")
 
 
 def _is_any_of(shown: bytes, wanted: Iterable[bytes]) -> bool:
@@ -118,7 +137,7 @@ def _only(headers: Headers, name: bytes) -> bytes:
     """The header's value, empty where there is none; two of them would be two messages to two readers."""
     values = [value for each, value in headers if each == name]
     if len(values) > 1:
-        raise Unverified(f"{name.decode()} stands there more than once")
+        raise Unverified("malformed", f"{name.decode()} stands there more than once")
     return values[0] if values else b""
 
 
@@ -127,19 +146,6 @@ def _listed(text: str, variable: str) -> list[str]:
     if len(found) > MAX_SECRETS:
         raise BadCall(f"{variable} holds {len(found)} secrets, and {MAX_SECRETS} may be active: drop the oldest")
     return found
-
-
-def _decoded(secret: str) -> bytes:
-    hint = "make one with: echo whsec_$(openssl rand -base64 32)"
-    if not secret.startswith(SECRET_PREFIX):
-        raise BadCall(f"a secret of CORDBOARD_COMPLETION_SECRETS does not begin with {SECRET_PREFIX}; {hint}")
-    try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except ValueError:  # not ASCII, or not base64
-        raise BadCall(f"a secret of CORDBOARD_COMPLETION_SECRETS is not base64 after {SECRET_PREFIX}; {hint}") from None
-    if len(key) not in SECRET_BYTES:
-        raise BadCall(f"a secret of CORDBOARD_COMPLETION_SECRETS holds {len(key)} bytes and must hold 24 to 64; {hint}")
-    return key
 
 
 def _long_enough(secret: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import URL, Connection, inspect, select, update
 from cordboard.doctor.model import Check, Surroundings, error, ok, skipped, warning
 from cordboard.errors import CordboardError, LedgerUnavailable
 from cordboard.records.engine import explained, ledger_url, open_database, sqlite_file
-from cordboard.records.schema import VERSION, schema_version
+from cordboard.records.schema import VERSION, prepare, schema_version
 
 #: Write-ahead logs need shared memory, which these do not have between machines.
 NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse")
@@ -73,6 +74,9 @@ async def _tried(url: URL, seconds: float) -> int | None:
 
 def _version_of(connection: Connection) -> int | None:
     if not inspect(connection).has_table(schema_version.name):
+        with connection.begin_nested() as point:  # who may connect may not make tables yet, as on PostgreSQL 15
+            prepare(connection)
+            point.rollback()
         return None
     with connection.begin_nested() as point:
         connection.execute(update(schema_version).values(version=schema_version.c.version))
@@ -135,9 +139,10 @@ def judge_modes(paths: list[Path]) -> Check:
     open_ones = [path for path in there if path.stat().st_mode & 0o077]
     if open_ones:
         named = ", ".join(f"{path} ({path.stat().st_mode & 0o777:04o})" for path in open_ones[:5])
-        return error(
-            "file modes", f"others may open {named}", f"`chmod -R go-rwx {paths[0]}`, and look who has read it."
-        )
+        home = paths[0]
+        roots = dict.fromkeys(shlex.quote(str(home if path.is_relative_to(home) else path)) for path in open_ones)
+        mend = f"`chmod -R go-rwx {' '.join(roots)}`, and look who has read it."
+        return error("file modes", f"others may open {named}", mend)
     return ok("file modes", f"{len(there)} files and folders are for their owner only")
 
 

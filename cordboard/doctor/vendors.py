@@ -75,7 +75,9 @@ async def _vendor(kind: type[Login], place: Surroundings) -> tuple[list[Check], 
 async def _grants(login: Login, place: Surroundings) -> list[Grant]:
     wishes = [each for api, job in JOBS[type(login)].items() if (each := _wish(login, api, job))]
     grants = list(await asyncio.gather(*(_grant(login, wish, place) for wish in wishes)))
-    if all(grant.refusal for grant in grants):  # bad credentials, or good ones that lack every scope
+    # Bad credentials, or good ones that lack every scope. Where nobody answers, asking again would only take the time
+    # that is left for telling of the other vendor.
+    if all(grant.refusal and grant.refusal.kind == "credentials" for grant in grants):
         anything = _Wish("", (), wishes[0].token_url, ())
         grants.append(await _grant(login, anything, place))
     return grants

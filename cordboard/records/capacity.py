@@ -49,7 +49,6 @@ class Asking:
         holder: the process of the batch that asks.
         priority: 1 (highest) to 10, of the most urgent start that waits.
         wanted: effect keys, the most urgent first, each with the key of the run that holds it.
-        interval: seconds from one count to the next at the most.
     """
 
     tenant: str
@@ -59,7 +58,6 @@ class Asking:
     holder: str
     priority: int
     wanted: Sequence[tuple[str, str]]
-    interval: float = LONGEST_PAUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,6 @@ class Taken:
     Attributes:
         granted: how many of those that it wanted, from the first on.
         ticket: the number under which it is to count now; None where nobody has to, or another one does.
-        occupied: instances that may run now, with those granted; None where no count has succeeded yet.
         reason: what the rest waits for; empty where there is none.
         is_fresh: whether a count is known that is not too old.
         pause: seconds from one count to the next.
@@ -77,7 +74,6 @@ class Taken:
 
     granted: int
     ticket: int | None
-    occupied: int | None
     reason: str
     is_fresh: bool = True
     pause: float = 0.0
@@ -101,27 +97,22 @@ def take(connection: Connection, now: float, asking: Asking) -> Taken:
     reason = _reason(asking, pool, live, occupied, stale=stale) if rest else ""
     _note_waiter(connection, now, asking, live, len(granted), rest, reason)
     ticket = None
-    pause = min(pool.pause, asking.interval)
-    due = stale or somebody_died or age >= pause
+    due = stale or somebody_died or age >= pool.pause
     somebody_counts = _age(now, pool.counting_until) < 0
     if rest and due and not somebody_counts:
         ticket = pool.tick + 1
         connection.execute(
             update(pools).where(_pool(asking)).values(tick=ticket, counting_until=now + COUNTING_SECONDS)
         )
-    return Taken(len(granted), ticket, occupied, reason, not stale, pause)
+    return Taken(len(granted), ticket, reason, not stale, pool.pause)
 
 
-def counted(connection: Connection, now: float, asking: Asking, ticket: int, number: int) -> int:
-    """Takes a count in, and learns how often that is worth while: a tenth of the limit should come free each time.
-
-    Returns:
-        Instances that may run now.
-    """
+def counted(connection: Connection, now: float, asking: Asking, ticket: int, number: int) -> None:
+    """Takes a count in, and learns how often that is worth while: a tenth of the limit should come free each time."""
     pool = _locked(connection, asking)
-    used = _slots_used(connection, pool)
     if ticket <= pool.counted_tick:
-        return int(pool.counted or 0) + used
+        return
+    used = _slots_used(connection, pool)
     connection.execute(delete(slots).where(_mine(pool), slots.c.ended_tick < ticket))
     after = number + _slots_used(connection, pool)
     freed = asking.limit if pool.counted is None else pool.counted + used - after
@@ -129,7 +120,6 @@ def counted(connection: Connection, now: float, asking: Asking, ticket: int, num
     connection.execute(
         update(pools).where(_pool(asking)).values(**values, pause=_pause(pool.pause, freed, asking.limit))
     )
-    return after
 
 
 def count_failed(connection: Connection, now: float, asking: Asking, trouble: str, wait_seconds: float) -> None:
@@ -216,10 +206,13 @@ def _reason(asking: Asking, pool: Row[Any], live: Sequence[Row[Any]], occupied: 
     if stale:
         failed = f", which failed: {pool.trouble}" if pool.trouble else ""
         return f"the vendor's count of running instances{failed}"
+    others = {row.batch for row in live if row.wants > 0} - {asking.batch}
+    # The pool has the limit of whoever asked last: where it is not ours, somebody who waits has given another one.
+    is_other = bool(others) and pool.most != asking.limit
+    differs = f"; another batch has given the limit {pool.most}: give all the same" if is_other else ""
     if occupied is not None and occupied < asking.limit:
-        others = len({row.batch for row in live if row.wants > 0} - {asking.batch})
-        return f"its turn: {others} other batch{'' if others == 1 else 'es'} of this workflow"
-    return f"a place: up to {occupied} of {asking.limit} instances run"
+        return f"its turn: {len(others)} other batch{'' if len(others) == 1 else 'es'} of this workflow{differs}"
+    return f"a place: up to {occupied} of {asking.limit} instances run{differs}"
 
 
 def _insert_slots(connection: Connection, now: float, asking: Asking, granted: Sequence[tuple[str, str]]) -> None:

@@ -30,6 +30,10 @@ _MENDS = (
     ("no space left", "its disk is full; free some space and run again"),
     ("disk i/o", "its disk refuses to write (full, a quota or a fault); free some space or mend it and run again"),
     ("readonly", "it may not be written; give this user write access to the file and its folder"),
+    (
+        "permission denied for",
+        "the server refuses this user; grant it USAGE and CREATE on the schema, and its tables",
+    ),
     ("permission denied", "it may not be opened; give this user access to the file and its folder"),
     ("locked", "another process keeps it locked; find that process, end it, then run again"),
     ("unable to open", "it cannot be opened; check that the folder exists and that this user may write in it"),

@@ -10,9 +10,10 @@ import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from cordboard.errors import BadCall
+from cordboard.records.capacity import SKEW_SECONDS
 from cordboard.records.effects import require_text
 from cordboard.records.ledger import Ledger
 from cordboard.records.schema import audit_head, inbox
@@ -32,10 +33,17 @@ class InboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of a message that came in: our id of it, and whether it was the first of its kind."""
+    """What became of a message that came in.
+
+    Attributes:
+        inbox_id: our id of it.
+        is_new: whether it is the first under its id.
+        is_same: whether the body that is kept is the one that came.
+    """
 
     inbox_id: str
     is_new: bool
+    is_same: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ async def receive(ledger: Ledger, endpoint: str, message_id: str, body: str) -> 
         ledger: where it is kept.
         endpoint: which of our endpoints it came to.
         message_id: the sender's id of it, at most 200 characters.
-        body: JSON text; of a message that is there already it is passed over.
+        body: JSON text; where there is a message of this id already, that one's body stays as it is.
 
     Raises:
         BadCall: endpoint or message id cannot be stored.
@@ -70,15 +78,15 @@ async def receive(ledger: Ledger, endpoint: str, message_id: str, body: str) -> 
     inbox_id = inbox_id_of(endpoint, message_id)
     row = {"id": inbox_id, "endpoint": endpoint, "message_id": message_id, "body": body, "state": InboxState.NEW.value}
 
-    def write(connection: Connection, now: float) -> bool:
+    def write(connection: Connection, now: float) -> Received:
         # Two receivers on PostgreSQL: this row is the lock that every writer of the ledger takes.
         connection.execute(select(audit_head.c.seq).with_for_update())
-        if connection.execute(select(inbox.c.id).where(inbox.c.id == inbox_id)).first():
-            return False
+        if kept := connection.execute(select(inbox.c.body).where(inbox.c.id == inbox_id)).first():
+            return Received(inbox_id, False, kept.body == body)
         connection.execute(insert(inbox), {**row, "received_at": now})
-        return True
+        return Received(inbox_id, True)
 
-    return Received(inbox_id, await ledger.write(write))
+    return await ledger.write(write)
 
 
 async def waiting(ledger: Ledger, endpoint: str, limit: int) -> list[Incoming]:
@@ -94,13 +102,38 @@ async def waiting(ledger: Ledger, endpoint: str, limit: int) -> list[Incoming]:
 async def oldest_waiting(ledger: Ledger, endpoint: str, by: float | None = None) -> str | None:
     """Our id of the message that waits longest, if one came in by a time (seconds since the epoch); else None.
 
+    What seems to have come in the future came before a clock was set back, and counts as old.
+
     Raises:
         LedgerUnavailable: the inbox cannot be read.
     """
     query = select(inbox.c.id).where(_new(endpoint)).order_by(inbox.c.received_at, inbox.c.id).limit(1)
     if by is not None:
-        query = query.where(inbox.c.received_at <= by)
+        came = inbox.c.received_at
+        query = query.where((came <= by) | (came > ledger.clock() + SKEW_SECONDS))
     return await ledger.read(lambda connection: connection.scalar(query))
+
+
+async def newest_applied(ledger: Ledger, endpoint: str) -> str | None:
+    """Our id of the message that came last among those that were applied; None where there is none.
+
+    Raises:
+        LedgerUnavailable: the inbox cannot be read.
+    """
+    applied = (inbox.c.endpoint == endpoint) & (inbox.c.state == InboxState.APPLIED.value)
+    query = select(inbox.c.id).where(applied).order_by(inbox.c.received_at.desc()).limit(1)
+    return await ledger.read(lambda connection: connection.scalar(query))
+
+
+async def reconsider(ledger: Ledger, endpoint: str) -> int:
+    """Makes what is unfit wait again, such as after an upgrade that can apply it; returns how many that are.
+
+    Raises:
+        LedgerUnavailable: the inbox cannot be written.
+    """
+    unfit = (inbox.c.endpoint == endpoint) & (inbox.c.state == InboxState.UNFIT.value)
+    again = update(inbox).where(unfit).values(state=InboxState.NEW.value, detail=None, applied_at=None)
+    return await ledger.write(lambda connection, _: connection.execute(again).rowcount)
 
 
 async def counts(ledger: Ledger, endpoint: str) -> dict[InboxState, int]:

@@ -31,6 +31,8 @@ from cordboard.records.run import RunHandle
 from cordboard.records.schema import prepare
 from cordboard.records.writer import GroupCommit
 from cordboard.redaction import Redactor
+from cordboard.telemetry import current
+from cordboard.telemetry.metrics import COMMITS
 
 T = TypeVar("T")
 
@@ -43,6 +45,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.redactor = redactor
         self._url = url
+        self._system = {"db.system.name": url.get_backend_name()}
         self._database = open_database(url)
         self._writer = GroupCommit(self._commit)
         self._runs: set[RunHandle] = set()
@@ -144,7 +147,7 @@ class Ledger:
             return await self._database.read(work)
 
     async def _commit(self, batch: Sequence[Change | Work]) -> list[Any]:
-        with explained(self._url):
+        with explained(self._url), current().timed(COMMITS, self._system):
             return await self._database.write(lambda connection: write_batch(connection, batch, self.clock()))
 
     def __repr__(self) -> str:

@@ -18,17 +18,19 @@ class Owner:
         host: its host's name.
         pid: its process id.
         started: its start time as the kernel counts it; empty where the system does not tell.
+        table: the process table in which the id counts; empty where the system does not tell.
     """
 
     host: str
     pid: int
     started: str
+    table: str = ""
 
     @classmethod
     def current(cls) -> Owner:
         """This process."""
         pid = os.getpid()
-        return cls(socket.gethostname(), pid, _start_of(pid) or "")
+        return cls(socket.gethostname(), pid, _start_of(pid) or "", _own_table())
 
     @classmethod
     def parse(cls, text: str) -> Owner:
@@ -38,14 +40,18 @@ class Owner:
             BadCall: the text is no owner.
         """
         host, _, rest = text.partition(":")
-        pid, _, started = rest.partition(":")
+        pid, _, rest = rest.partition(":")
+        started, _, table = rest.partition("@")
         if not pid.isdigit():
             raise BadCall(f"{text!r} is not an owner of the form host:pid:start")
-        return cls(host, int(pid), started)
+        return cls(host, int(pid), started, table)
 
     def is_here(self) -> bool:
-        """Whether it is a process of this host, so that its life can be checked."""
-        return self.host == socket.gethostname()
+        """Whether it is a process that can be seen from here, so that its life can be checked.
+
+        Containers may share a host name, as all do that use their host's network, and see no process of each other.
+        """
+        return self.host == socket.gethostname() and self.table in {"", _own_table()}
 
     def is_alive(self) -> bool:
         """Whether the process still runs; only meaningful where `is_here()`."""
@@ -54,7 +60,16 @@ class Owner:
         return _exists(self.pid)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.pid}:{self.started}"
+        return f"{self.host}:{self.pid}:{self.started}" + (f"@{self.table}" if self.table else "")
+
+
+def _own_table() -> str:
+    """The boot of this machine, as a namespace has the same number on each, and the namespace of process ids."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot[:8]}-{''.join(filter(str.isdigit, str(Path('/proc/self/ns/pid').readlink())))}"
+    except OSError:
+        return ""
 
 
 def _start_of(pid: int) -> str | None:

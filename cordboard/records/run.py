@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, true
 
 from cordboard.errors import CordboardError, InvalidJson, LedgerUnavailable, StaleOwner
 from cordboard.jsontext import dump_json
@@ -134,12 +134,20 @@ class RunHandle:
         text = self._text(detail)
         await self._ledger.submit(Note(self._fence, kind, subject, text, self._bodies(messages)))
 
-    async def entries(self, logical_ids: Iterable[str]) -> dict[str, Entry]:
-        """What the ledger knows of effects, by logical id; ids it has never seen are absent. Any number of ids."""
+    async def entries(self, logical_ids: Iterable[str], operation: str = "") -> dict[str, Entry]:
+        """What the ledger knows of effects, by logical id; ids it has never seen are absent. Any number of ids.
+
+        Args:
+            logical_ids: of the effects.
+            operation: the vendor operation whose ids they are, since two operations may have the same id; empty where
+                the ids are those of one operation only.
+        """
         wanted = tuple(chunks(logical_ids))
+        theirs = effects.c.operation == operation if operation else true()
 
         def fetch(connection: Connection) -> list[Entry]:
-            return [entry for ids in wanted for entry in self._select(connection, effects.c.logical_id.in_(ids))]
+            called = (effects.c.logical_id.in_(ids) & theirs for ids in wanted)
+            return [entry for which in called for entry in self._select(connection, which)]
 
         return {entry.effect.logical_id: entry for entry in await self._ledger.read(fetch)}
 

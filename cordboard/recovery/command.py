@@ -14,9 +14,10 @@ from cordboard.errors import BadCall, InvalidJson
 from cordboard.jsontext import parse_json
 from cordboard.records.engine import ledger_url, sqlite_file
 from cordboard.records.ledger import Ledger
+from cordboard.recovery.holding import require_tenant
 from cordboard.recovery.overview import Overview, overview
 from cordboard.recovery.resolving import Resolution, Resolved, resolve
-from cordboard.recovery.telling import effect_lines, told
+from cordboard.recovery.telling import effect_lines, shown, told
 from cordboard.settings import Settings
 
 T = TypeVar("T")
@@ -29,10 +30,10 @@ def run_status(options: argparse.Namespace) -> int:
         0 where everything goes on by itself, 1 where something needs somebody.
 
     Raises:
-        BadCall: there is no such ledger.
+        BadCall: there is no such ledger, or no such tenant in it: one that is spelled wrong is no reason for calm.
         LedgerUnavailable: it cannot be read.
     """
-    if options.long_hours < 0 or options.limit < 0:
+    if not 0 <= options.long_hours < float("inf") or options.limit < 0:
         raise BadCall("--long-hours and --limit must be zero or more")
     found = _overview(options)
     print(json.dumps(found.as_json()) if options.json else told(found), end="\n" if options.json else "")
@@ -65,16 +66,22 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found.as_json()))
         return 0
-    lines = [line for effect in found.shown for line in effect_lines(effect)]
-    print("\n".join(lines) or "There is nothing to resolve.")
-    if (left := found.unknown + found.interrupted - len(found.shown)) > 0:
+    lines = [shown(line) for effect in found.shown for line in effect_lines(effect)]
+    left = found.unknown + found.interrupted - len(found.shown)
+    print("\n".join(lines) or ("" if left else "There is nothing to resolve."), end="\n" if lines or not left else "")
+    if left > 0:
         print(f"  … and {left} more: --limit N lists them")
     return 0
 
 
 def _overview(options: argparse.Namespace) -> Overview:
-    seconds = options.long_hours * 3600
-    return _with_ledger(options.ledger, lambda ledger: overview(ledger, options.tenant, max(options.limit, 0), seconds))
+    seconds, tenant, limit = options.long_hours * 3600, options.tenant, max(options.limit, 0)
+
+    async def read(ledger: Ledger) -> Overview:
+        await ledger.read(lambda connection: require_tenant(connection, tenant))
+        return await overview(ledger, tenant, limit, seconds)
+
+    return _with_ledger(options.ledger, read)
 
 
 def _resolution(options: argparse.Namespace) -> Resolution:
@@ -84,8 +91,15 @@ def _resolution(options: argparse.Namespace) -> Resolution:
             f"{', '.join(missing)} missing: cordboard resolve EFFECT --as done|failed --evidence TEXT; --list shows"
             " what can be resolved"
         )
-    by = options.by or getpass.getuser()
+    by = options.by or _user()
     return Resolution(options.effect, options.verdict, options.evidence, by, _result(options.result), options.tenant)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        raise BadCall("this process's user has no name: say with --by who settles it") from None
 
 
 def _result(text: str | None) -> Any:
@@ -101,7 +115,7 @@ def _said(done: Resolved, asked: Resolution) -> str:
     before = done.before
     instance = f", instance {done.instance_id}" if done.instance_id else ""
     more = f"{before.subject} ({before.key[:12]}) of {before.run_key}: {before.state} becomes {asked.verdict}{instance}"
-    return f"{more}, said {asked.by}. It is on the audit record; run {before.run_key} again to go on."
+    return shown(f"{more}, said {asked.by}. It is on the audit record; run {before.run_key} again to go on.")
 
 
 def _with_ledger(url: str, work: Callable[[Ledger], Awaitable[T]]) -> T:

@@ -1,4 +1,8 @@
-"""Finds the one effect that a person means: by its key, by the beginning of it, or by its logical id."""
+"""Finds the one effect that a person means: by its key, by the beginning of it, by its logical id, or by what people
+call it where it is open.
+
+All of these are looked for at once: a customer's number may be the beginning of some other effect's key.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from sqlalchemy import Connection, and_, select, true
 
 from cordboard.errors import BadCall
 from cordboard.records.effects import require_text
-from cordboard.records.schema import effects
+from cordboard.records.schema import OPEN_EFFECTS, effects
 from cordboard.recovery.holding import tenants
 
 SHOWN = 5  # effects that a message names
@@ -22,21 +26,22 @@ def find_effect(connection: Connection, name: str, tenant: str = "") -> Any:
 
     Args:
         connection: of the ledger.
-        name: the key, the beginning of it (four characters or more) or the logical id.
+        name: the key, the beginning of it (four characters or more), the logical id, or the subject of an open one.
         tenant: whose; empty means everybody's.
 
     Raises:
         BadCall: there is none, or there are several; those are named.
     """
     require_text(effect=name)
-    found = {row.key: row for row in (*_by_key(connection, name, tenant), *_by_id(connection, name, tenant))}
+    ways = (_by_key, _by_id, _by_subject)
+    found = {row.key: row for way in ways for row in way(connection, name, tenant)}
     if len(found) == 1:
         return next(iter(found.values()))
     if not found:
         whose = f" of tenant {tenant!r}" if tenant else ""
         raise BadCall(
-            f"the ledger knows no effect {name!r}{whose}: give its key, the first four or more characters of it, or its"
-            " logical id. `cordboard resolve --list` shows what can be resolved."
+            f"the ledger knows no effect {name!r}{whose}: give its key, the first four or more characters of it, its"
+            " logical id, or what `cordboard resolve --list` calls it."
         )
     raise BadCall(_several(name, list(found.values())))
 
@@ -54,6 +59,11 @@ def _by_key(connection: Connection, name: str, tenant: str) -> Sequence[Any]:
     # Keys are hexadecimal, so every one that begins so stands before the same followed by a g, in any collation.
     begins = and_(effects.c.key >= name, effects.c.key < f"{name}g")
     return connection.execute(select(effects).where(begins, whose).order_by(effects.c.key).limit(SHOWN + 1)).all()
+
+
+def _by_subject(connection: Connection, name: str, tenant: str) -> Sequence[Any]:
+    called = and_(OPEN_EFFECTS, effects.c.subject == name, effects.c.tenant == tenant if tenant else true())
+    return connection.execute(select(effects).where(called).limit(SHOWN + 1)).all()
 
 
 def _by_id(connection: Connection, name: str, tenant: str) -> Iterator[Any]:

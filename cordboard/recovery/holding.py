@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from cordboard.errors import BadCall
+from cordboard.findings import did_you_mean, near
 from cordboard.records.owner import Owner
+from cordboard.records.page import iso
 from cordboard.records.schema import HELD_RUNS, audit, runs
 
+SHOWN = 20  # tenants that a message names
 FORGOTTEN_SECONDS = 7 * 24 * 3600.0  # whoever wanted to go on with a run that died has done so by then
 
 
@@ -76,6 +81,36 @@ def is_held_by_the_living(connection: Connection, now: float, key: str) -> bool:
     return any(lives(Owner.parse(row.owner), row.lease_until, now) for row in connection.execute(query))
 
 
+def was_claimed_since(connection: Connection, key: str, since: float) -> bool:
+    """Whether a run of this very key was claimed after a time.
+
+    Args:
+        connection: of the ledger.
+        key: of one run.
+        since: seconds since the epoch.
+    """
+    claimed = (audit.c.subject == key) & (audit.c.kind == "run.claimed") & (audit.c.at > iso(since))
+    queries = (select(audit.c.seq).where(audit.c.tenant == each, claimed).limit(1) for each in tenants(connection))
+    return any(connection.execute(query).first() is not None for query in queries)
+
+
+def contents_of(connection: Connection, key: str) -> frozenset[str]:
+    """Digests of what a batch was when each tenant that has one of this key began it last.
+
+    Args:
+        connection: of the ledger.
+        key: what the runs of the batch begin with, such as `starts/sunday/`.
+    """
+    batch = key.removeprefix("starts/").rstrip("/")
+    began = (audit.c.subject == batch) & (audit.c.kind == "batch.began")
+    queries = (
+        select(audit.c.detail).where(audit.c.tenant == each, began).order_by(audit.c.seq.desc()).limit(1)
+        for each in tenants(connection)
+    )
+    found = filter(None, (connection.scalar(query) for query in queries))
+    return frozenset(str(json.loads(detail).get("content", "")) for detail in found)
+
+
 def is_known(connection: Connection, key: str) -> bool:
     """Whether any tenant ever had a run of this key; one that ends with `/` stands for every run below it."""
     queries = (select(runs.c.epoch).where(runs.c.tenant == each, _called(key)).limit(1) for each in tenants(connection))
@@ -89,6 +124,22 @@ def tenants(connection: Connection) -> Iterator[str]:
     while found is not None:
         yield found
         found = connection.scalar(query.where(runs.c.tenant > found))
+
+
+def require_tenant(connection: Connection, tenant: str) -> None:
+    """Refuses a tenant that a ledger does not know, where it knows others.
+
+    Args:
+        connection: of the ledger.
+        tenant: its name; empty means everybody's.
+
+    Raises:
+        BadCall: it knows none of this name.
+    """
+    known = list(tenants(connection)) if tenant else []
+    if known and tenant not in known:
+        hint = did_you_mean(near(tenant, known)) or f"It knows {', '.join(known[:SHOWN])}."
+        raise BadCall(f"the ledger knows no tenant {tenant!r}. {hint}")
 
 
 def lives(holder: Owner, lease_until: float, now: float) -> bool:

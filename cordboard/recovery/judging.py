@@ -41,12 +41,13 @@ class Found:
     """What was found out about a run.
 
     Attributes:
-        is_running: whether Prefect says that it is running; else that it has crashed.
+        is_running: whether Prefect says that it is running, or about to; else that it has crashed.
         stable_seconds: since its state was set.
         silent_seconds: since its last sign of life, where it is said to be running.
         states: the types of its states so far, oldest first.
         resumed: how often it was resumed.
         again: name of a later run with the same parameters; empty where there is none.
+        is_taken_up: whether somebody has claimed its run in the ledger since it broke off, such as a person by hand.
         is_process_alive: whether its process runs on this host.
         is_held: whether a live process holds its run in the ledger.
         hindrance: why going on would not be the same job; empty where it is.
@@ -58,6 +59,7 @@ class Found:
     states: Sequence[str]
     resumed: int = 0
     again: str = ""
+    is_taken_up: bool = False
     is_process_alive: bool = False
     is_held: bool = False
     hindrance: str = ""
@@ -107,6 +109,8 @@ def _not_again(found: Found, bounds: Bounds) -> str:
         return found.hindrance
     if found.again:
         return f"it was run again with the same parameters, as {found.again}"
+    if found.is_taken_up:
+        return "somebody has gone on with its run in the ledger since"
     if found.resumed >= bounds.most_resumes:
         return f"it was resumed {found.resumed} times and broke off each time: find out why, then run it again"
     return ""

@@ -22,7 +22,7 @@ def told(found: Overview) -> str:
         *(_queue(each, "from", "unfit: cannot be applied") for each in found.waiting.inbox),
         *(_long(each) for each in found.waiting.instances),
     ]
-    return "".join(f"{_shown(line)}\n" for line in lines or ["Nothing is open, nothing waits, nothing is unknown."])
+    return "".join(f"{shown(line)}\n" for line in lines or ["Nothing is open, nothing waits, nothing is unknown."])
 
 
 def effect_lines(effect: OpenEffect) -> Iterator[str]:
@@ -96,6 +96,6 @@ def _long(each: LongRunning) -> str:
     )
 
 
-def _shown(line: str) -> str:
+def shown(line: str) -> str:
     """The line without characters that would move the cursor or hide text: much of it comes from others."""
     return "".join(char if char.isprintable() else "�" for char in line)

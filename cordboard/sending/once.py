@@ -30,6 +30,7 @@ from cordboard.sending.asking import ask, settled_at
 from cordboard.sending.journal import RunJournal
 from cordboard.sending.order import Order, Sent, Unsettled
 from cordboard.sending.recording import conclude_unknown, evidence, record
+from cordboard.telemetry import labelled
 from cordboard.vendors.session import Answer, VendorSession
 from cordboard.vendors.wire import Outcome, Safety
 
@@ -52,11 +53,12 @@ async def send_once(run: RunHandle, session: VendorSession, order: Order, unsett
         LedgerUnavailable, StaleOwner, SameIdOtherBody: nothing more was sent.
     """
     unsettled = {} if unsettled is None else unsettled
-    try:
-        return await _brought_about(run, session, order, unsettled)
-    except WrongState:
-        unsettled.pop(order.effect.logical_id, None)
-        return await _in_other_hands(run, order)
+    with labelled(effect=order.effect.key):
+        try:
+            return await _brought_about(run, session, order, unsettled)
+        except WrongState:
+            unsettled.pop(order.effect.logical_id, None)
+            return await _in_other_hands(run, order)
 
 
 async def _brought_about(run: RunHandle, session: VendorSession, order: Order, unsettled: Unsettled) -> Sent:
@@ -169,7 +171,7 @@ async def _still_unknown(run: RunHandle, order: Order, known: Entry) -> Sent:
 
 async def _in_other_hands(run: RunHandle, order: Order) -> Sent:
     """How it stands where another run sent it while we looked; nothing is put on record by us."""
-    stands = (await run.entries([order.effect.logical_id])).get(order.effect.logical_id)
+    stands = (await run.entries([order.effect.logical_id], order.effect.operation)).get(order.effect.logical_id)
     if stands is not None and stands.state is EffectState.DONE:
         return Sent(EffectState.DONE, stands.result, reused=True)
     message = "another run has it in hand" + (f": {stands.run_key}" if stands else "")

@@ -95,6 +95,6 @@ async def _insist(write: Callable[[], Awaitable[None]], run: RunHandle, order: O
     try:
         await patiently(write)
     except WrongState:
-        stands = (await run.entries([order.effect.logical_id])).get(order.effect.logical_id)
+        stands = (await run.entries([order.effect.logical_id], order.effect.operation)).get(order.effect.logical_id)
         if stands is None or stands.state is not EffectState.DONE or stands.epoch != run.epoch:
             raise

@@ -31,6 +31,7 @@ def batch_document(
         "total": total,
         **counts,
         "faulty": tally.faulty,
+        "faulty_rows": _path(batch.spool),
         "kinds": dict(results.kinds.most_common()),
         "instances": results.instances if total <= SHOWN else str(results.path),
         "results": str(results.path),
@@ -51,6 +52,10 @@ def _status(good: int, total: int, left_out: int) -> str:
     return "partial" if good else "failed"
 
 
+def _path(spool: Spool) -> str | None:
+    return None if spool.faulty is None else str(spool.faulty)
+
+
 def planned_document(workflow_id: str, run_key: str, spool: Spool) -> dict[str, Any]:
     """The document of a run that only checks."""
     tally = spool.tally
@@ -65,6 +70,7 @@ def planned_document(workflow_id: str, run_key: str, spool: Spool) -> dict[str, 
         "failed": 0,
         "unknown": 0,
         "faulty": tally.faulty,
+        "faulty_rows": _path(spool),
         "findings": findings,
         "instances": [],
         "latency": {"count": 0},

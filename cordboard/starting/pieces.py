@@ -21,9 +21,11 @@ from cordboard.records.run import RunHandle
 from cordboard.records.schema import runs
 from cordboard.sending import Sent, Unsettled, send_once
 from cordboard.starting.model import FOR_ALL, NOT_YET, PATIENCE_SECONDS, Batch, Progress
-from cordboard.starting.orders import effect_of, order_of
+from cordboard.starting.orders import OPERATION, effect_of, order_of
 from cordboard.starting.places import Places
 from cordboard.starting.spool import Piece
+from cordboard.telemetry import current, step
+from cordboard.telemetry.metrics import STARTS
 from cordboard.triggers.model import Start
 from cordboard.vendors.session import VendorSession
 
@@ -88,15 +90,16 @@ async def start_piece(run: StartRun, piece: Piece) -> int | None:
         await _let_go(run, handle)
         starts = list(piece.read())
         effects = [effect_of(run.batch, start) for start in starts]
-        known = await handle.entries(effect.logical_id for effect in effects)
+        known = await handle.entries((effect.logical_id for effect in effects), OPERATION)
         jobs = []
         for start, effect in zip(starts, effects, strict=True):
             entry = known.get(effect.logical_id)
             if entry and entry.state is EffectState.DONE and entry.body_hash == effect.body_hash:
-                run.progress.already += 1
+                _note(run.progress, Sent(EffectState.DONE, reused=True))
             else:
                 jobs.append(_Job(run, handle, start, effect, entry))
-        await _all(run, jobs)
+        with step("slice", piece=piece.name):
+            await _all(run, jobs)
     return sum(job.state is not EffectState.DONE for job in jobs)
 
 
@@ -142,7 +145,14 @@ class _Job:
     state: EffectState | None = None
 
     async def bring_about(self) -> None:
-        run, progress, effect = self.run, self.run.progress, self.effect
+        with step("start", effect=self.effect.key, line=self.start.line) as span:
+            sent = await self._sent()
+            self.state = sent.state
+            _note(self.run.progress, sent)
+            span.ended(sent.state, sent.error)
+
+    async def _sent(self) -> Sent:
+        run, effect = self.run, self.effect
         order = order_of(run.batch, self.start, effect, run.trace_id, self.known, self._leaving)
         tries = 0
         while True:
@@ -158,11 +168,9 @@ class _Job:
             if places and _moved_no_place(sent):
                 await places.give_back(effect.key, self.handle.run_key)
             if not await self._goes_on(sent, tries):
-                break
+                return sent
             tries += 1
             order = replace(order, known=None)
-        self.state = sent.state
-        _note(progress, sent)
 
     def _may_be_sent(self, known: Entry | None) -> bool:
         """Whether it needs a place: one that nothing can be found out about, or with other content, is never sent."""
@@ -221,6 +229,8 @@ def _moved_no_place(sent: Sent) -> bool:
 
 
 def _note(progress: Progress, sent: Sent) -> None:
+    known_before = sent.state is EffectState.DONE and sent.reused
+    current().measure(STARTS, 1, {"cordboard.result": "already_started" if known_before else str(sent.state)})
     match sent.state:
         case EffectState.DONE if sent.reused:
             progress.already += 1

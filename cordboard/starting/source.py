@@ -14,6 +14,9 @@ import httpx
 from cordboard.errors import BadCall, Theirs
 from cordboard.jsontext import digest
 from cordboard.starting.keeping import prune, whole_file
+from cordboard.starting.spool import check_is_single
+from cordboard.triggers.checking import open_batch
+from cordboard.triggers.model import Trigger
 from cordboard.vendors.urls import vendor_url
 
 MAX_BYTES = 4 * 1024**3
@@ -36,12 +39,9 @@ async def rows_file(place: str, home: Path, today: date, transport: httpx.AsyncB
     place = place.replace("{today}", today.isoformat())
     if "://" not in place:
         return Path(place)
-    url = vendor_url(place, "address of the rows")
-    name = PurePosixPath(urlsplit(url).path).name
-    if not name.endswith((".csv", ".jsonl")):
-        raise BadCall("the address of the rows must end in .csv or .jsonl")
+    url = _address(place)
     # Files of one name at two addresses, such as one for each region, are two.
-    file = home / "incoming" / digest(url)[:16] / name
+    file = home / "incoming" / digest(url)[:16] / PurePosixPath(urlsplit(url).path).name
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         prune(file.parent.parent, time.time())
@@ -54,6 +54,35 @@ async def rows_file(place: str, home: Path, today: date, transport: httpx.AsyncB
     except OSError as error:
         raise BadCall(f"the rows cannot be kept in {file.parent}: {error.strerror}") from None
     return file
+
+
+def check_source(trigger: Trigger, place: str, today: date) -> None:
+    """Says at once what is wrong with where the rows come from; no row is read, and nothing is fetched.
+
+    Args:
+        trigger: says how to start the workflow.
+        place: as for `rows_file`; empty where there are no rows.
+        today: as for `rows_file`.
+
+    Raises:
+        InvalidDocument: the trigger needs rows and gets none, or the reverse, or the file cannot be read.
+        BadCall: the place names no CSV or JSONL file, or the address is not fit.
+    """
+    place = place.replace("{today}", today.isoformat())
+    if not place:
+        check_is_single(trigger)
+    elif "://" in place:
+        _address(place)
+    else:
+        with open_batch(trigger, Path(place)):
+            pass
+
+
+def _address(place: str) -> str:
+    url = vendor_url(place, "address of the rows")
+    if not urlsplit(url).path.endswith((".csv", ".jsonl")):
+        raise BadCall("the address of the rows must end in .csv or .jsonl")
+    return url
 
 
 async def _fetch(url: str, out: BinaryIO, transport: httpx.AsyncBaseTransport | None) -> None:

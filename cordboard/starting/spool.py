@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +28,7 @@ from cordboard.triggers.model import Start, Trigger
 from cordboard.triggers.templates import is_batch
 
 PIECE = 1000  # starts
+_LONGEST_NAME = 100  # characters of the name of a file of rows, of which 200 are allowed with what stands before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,13 @@ class Spool:
         digest: SHA-256 of all its starts, in hex.
         pieces: the most urgent first.
         tally: what was found when it was checked.
+        faulty: the file with the rows that do not fit; None where there are none, or where nobody wanted it.
     """
 
     digest: str
     pieces: tuple[Piece, ...]
     tally: Tally
+    faulty: Path | None = None
 
     @property
     def total(self) -> int:
@@ -122,7 +125,7 @@ def spool_batch(
     rows: Path | None,
     home: Path,
     *,
-    faulty: Path | None = None,
+    keep_faulty: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Spool:
     """Checks a batch, or a single start, and keeps what is to be sent.
@@ -131,7 +134,7 @@ def spool_batch(
         trigger: says how to start the workflow.
         rows: the CSV or JSONL file; None where the trigger is no batch.
         home: folder under which it is kept; the same batch has the same place.
-        faulty: where to write the rows that do not fit; None for nowhere.
+        keep_faulty: whether the rows that do not fit are kept as well, to be mended: in a file of this batch alone.
         clock: seconds since the epoch.
 
     Raises:
@@ -139,20 +142,31 @@ def spool_batch(
         BadCall: the file is neither CSV nor JSONL, or what is checked or faulty cannot be written.
     """
     if rows is None:
-        _check_is_single(trigger)
+        check_is_single(trigger)
     folder = home / "batches"
     with _explained(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         prune(folder, clock())
         draft = Path(tempfile.mkdtemp(dir=folder, prefix=DRAFT))
+    faulty = draft.with_suffix(".faulty")
     try:
-        return _written(trigger, rows, folder, draft, faulty)
+        spool = _written(trigger, rows, folder, draft, faulty if keep_faulty else None)
+        if rows is None or not faulty.exists() or not spool.tally.faulty:
+            return spool
+        with _explained(folder):
+            kept = faulty.replace(folder / f"faulty-{spool.digest[:12]}-{rows.name[-_LONGEST_NAME:]}")
+        return replace(spool, faulty=kept)
     finally:
+        faulty.unlink(missing_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _check_is_single(trigger: Trigger) -> None:
-    """A trigger whose templates name a row starts nothing without rows: it would be sent without its values."""
+def check_is_single(trigger: Trigger) -> None:
+    """A trigger whose templates name a row starts nothing without rows: it would be sent without its values.
+
+    Raises:
+        InvalidDocument: it is such a trigger.
+    """
     if is_batch(trigger):
         message, hint = "its templates name `row`, and no rows were given", "Give the rows: a CSV or JSONL file."
         raise InvalidDocument((Finding("kind/no-rows", message, "", trigger.document.file, 1, hint),))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cordboard.findings import Finding
 from cordboard.triggers.faulty import writing_faulty
 from cordboard.triggers.making import starts
 from cordboard.triggers.model import Faulty, Start, Trigger
-from cordboard.triggers.rows import open_rows
+from cordboard.triggers.rows import Rows, open_rows
 from cordboard.triggers.templates import is_batch, unknown_columns
 
 
@@ -55,11 +56,7 @@ def check_batch(
         InvalidDocument: the trigger is for no batch, or for none with these columns, or the file cannot be read.
         BadCall: the file is neither CSV nor JSONL, or the faulty rows cannot be written.
     """
-    _check_is_batch(trigger)
-    with open_rows(rows) as opened:
-        found = unknown_columns(trigger, opened.columns, rows.name) if opened.columns is not None else ()
-        if found:
-            raise InvalidDocument(found)
+    with open_batch(trigger, rows) as opened:
         tally = Tally()
         try:
             with writing_faulty(faulty, opened) as file:
@@ -73,6 +70,26 @@ def check_batch(
         except InvalidDocument as error:
             tally.shown, tally.is_whole = (*error.findings, *tally.shown), False
         return tally
+
+
+@contextmanager
+def open_batch(trigger: Trigger, rows: Path) -> Iterator[Rows]:
+    """Opens the file of a batch, with all said that can be said before its rows are read.
+
+    Args:
+        trigger: says how to start the workflow.
+        rows: the CSV or JSONL file.
+
+    Raises:
+        InvalidDocument: the trigger is for no batch, or for none with these columns, or the file cannot be read.
+        BadCall: the file is neither CSV nor JSONL.
+    """
+    _check_is_batch(trigger)
+    with open_rows(rows) as opened:
+        found = unknown_columns(trigger, opened.columns, rows.name) if opened.columns is not None else ()
+        if found:
+            raise InvalidDocument(found)
+        yield opened
 
 
 def _check_is_batch(trigger: Trigger) -> None:

@@ -40,7 +40,7 @@ class BatchCheck:
 def examine(_kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
     """The findings about a trigger, and what it starts in words."""
     trigger, findings = read_trigger(document)
-    return findings, "" if trigger is None else _in_words(trigger)
+    return (findings, "") if trigger is None else ((*findings, *_notes(trigger)), _in_words(trigger))
 
 
 def graph(document: Document, _form: str) -> str:
@@ -78,7 +78,7 @@ def check_rows(files: Sequence[Path], rows: Path | None, faulty: Path | None, *,
     counts = {"total": tally.total, "fit": tally.total - tally.faulty, "faulty": tally.faulty}
     found = tally.shown if tally.total or not tally.is_whole else (_no_rows(rows),)
     code = (1 if tally.faulty else 0) if tally.is_whole else 2
-    return BatchCheck(((file, (), _in_words(trigger)), (rows, found, _totals(tally))), counts, code)
+    return BatchCheck(((file, _notes(trigger), _in_words(trigger)), (rows, found, _totals(tally))), counts, code)
 
 
 def _without_rows(file: Path, rows: Path, findings: tuple[Finding, ...]) -> BatchCheck:
@@ -88,6 +88,15 @@ def _without_rows(file: Path, rows: Path, findings: tuple[Finding, ...]) -> Batc
     count = f"{len(findings)} error{'' if len(findings) == 1 else 's'}"
     results = (file, others, count if others else "no findings"), (rows, about, count if about else "not read")
     return BatchCheck(results, None, 2 if findings[0].rule.startswith(("document/", "kind/")) else 1)
+
+
+def _notes(trigger: Trigger) -> tuple[Finding, ...]:
+    """What is no fault and may be a surprise."""
+    if trigger.key is not None or not is_batch(trigger):
+        return ()
+    message = "a batch without `key`: where one line of its file is changed, all its rows are started again"
+    hint = "Name the column that identifies a start: `key: \"{{ row.id }}\"`."
+    return (Finding("trigger/no-key", message, "", trigger.document.file, 1, hint, Severity.WARNING),)
 
 
 def _no_rows(rows: Path) -> Finding:

@@ -105,6 +105,10 @@ def key_of(value: Any) -> tuple[Any, Unfit | None]:
     text, unfit = typed(str(value) if type(value) is int else value, "string")
     if unfit is None and not 0 < len(text) <= MAX_KEY:
         unfit = Unfit(f"must have 1 to {MAX_KEY} characters, and it has {len(text)}")
+    elif unfit is None and text != text.strip():
+        message = "has spaces around it: it would be another key than without them, and another start"
+        hint = "Take them away, or write `| trim`; what was started under the key with its spaces leave out."
+        unfit = Unfit(message, hint)
     return text, unfit
 
 

@@ -27,6 +27,7 @@ MAX_LINE = 1024 * 1024
 OWN_COLUMNS = ("_line", "_reason")
 """What the file of faulty rows has more than its batch; both are ignored where it is read."""
 
+_TELLING = 4  # columns, from which on a line with as many commas is hardly text
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PLACE_IN_LINE = re.compile(r"line 1 (column \d+) \(char \d+\)")
 _NOT_UTF8 = Unfit("holds a byte that is not UTF-8", "Save the file as UTF-8.")
@@ -150,8 +151,35 @@ def _rows(
         elif len(cells) != width:
             message = f"has {len(cells)} cell{'' if len(cells) == 1 else 's'}, and the header has {width}"
             yield Row(number, line, {}, raw, Unfit(message, "Quote a cell that holds a comma or a line break."), line)
+        elif swallowed := _rows_inside(cells, width):
+            yield Row(number, line, {}, raw, _inside(swallowed), line)
         else:
             yield Row(number, line, dict(zip(columns, raw, strict=True)), raw)
+
+
+def _rows_inside(cells: list[str], width: int) -> int:
+    """How many rows may stand inside one cell of a row, behind a quote that is one too many.
+
+    Two such quotes, one before and one after the same column, hide every row between them: what is left has as many
+    cells as the header, and nobody would miss the others. Each line of that cell is then a part of a row of its own.
+    Where rows are short, a line of ordinary text is too, so that nothing can be told.
+    """
+    for column, cell in enumerate(cells if width >= _TELLING else ()):
+        if "\n" in cell:
+            first, *inner, last = cell.split("\n")
+            commas = [width - 1 - column, *[width - 1] * len(inner), column]
+            if [line.count(",") for line in (first, *inner, last)] == commas:
+                return len(inner) + 1
+    return 0
+
+
+def _inside(rows: int) -> Unfit:
+    message = f"{rows} more row{'' if rows == 1 else 's'} may stand inside a quoted cell of it"
+    hint = (
+        "Look for a quote that is one too many. Where it is as meant, give the rows as JSONL; with the `--run-key` of the"
+        " batch, where it was begun already."
+    )
+    return Unfit(message, hint)
 
 
 def _without_own(cells: list[str], width: int, kept: list[int]) -> Iterator[str]:

@@ -47,7 +47,7 @@ async def save(run: UpdateRun, sleep: Callable[[float], Awaitable[None]] = async
         request,
         timeout_seconds=SAVE_SECONDS,
         deadline=run.deadline,
-        known=(await handle.entries([logical_id])).get(logical_id),
+        known=(await handle.entries([logical_id], operation.name)).get(logical_id),
         context={"version": proposal.version},
     )
     sent = await send_once(handle, run.session, order, run.unsettled)

@@ -89,6 +89,7 @@ class Call:
         latency: of the last exchange.
         latest: how the last round ended.
         sent_now: whether the round that just ended sent anything.
+        waits_told: what of `waited` came before the latest send.
     """
 
     safety: Safety
@@ -105,6 +106,7 @@ class Call:
     latency: float = 0.0
     latest: Verdict | None = None
     sent_now: bool = False
+    waits_told: float = 0.0
     started: float = 0.0
     _doubt: Verdict | None = None
     _failures: list[int] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -89,7 +90,13 @@ def register_flow(body: Mapping[str, Any], idempotency_key: str, traceparent: st
     if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise BadCall("an idempotency key has 1 to 255 visible ASCII characters, without spaces")
     operation = Operation(
-        "cxone.flow.register", "POST", Safety.KEYED, partial(_flow_of, flow_id), Conflict.EXISTS, identify=_flow_id_of
+        "cxone.flow.register",
+        "POST",
+        Safety.KEYED,
+        partial(_flow_of, flow_id),
+        Conflict.EXISTS,
+        identify=_flow_id_of,
+        route=_FLOWS,
     )
     return Request(operation, _FLOWS, dict(body), {"idempotency-key": idempotency_key, **traced(traceparent)})
 
@@ -105,7 +112,8 @@ def read_flow(flow_id: str, traceparent: str | None = None) -> Request:
         BadCall: the id cannot stand in a URL.
     """
     path = f"{_FLOWS}/{path_segment(flow_id, 'flow id')}"
-    operation = Operation("cxone.flow.read", "GET", Safety.NATURAL, partial(_flow_of, flow_id), identify=_flow_id_of)
+    parse, route = partial(_flow_of, flow_id), f"{_FLOWS}/{{flow_id}}"
+    operation = Operation("cxone.flow.read", "GET", Safety.NATURAL, parse, identify=_flow_id_of, route=route)
     return Request(operation, path, headers=traced(traceparent))
 
 
@@ -137,5 +145,7 @@ def _flow_id_of(flow: Any) -> str:
     return clean(flow.get("id"), 128)
 
 
-_EXECUTE = Operation("cxone.data_action.execute", "POST", Safety.NEITHER, _output_of, identify=_execution_id_of)
-_EXECUTE_AGAIN = Operation("cxone.data_action.execute", "POST", Safety.NATURAL, _output_of, identify=_execution_id_of)
+_EXECUTE = Operation(
+    "cxone.data_action.execute", "POST", Safety.NEITHER, _output_of, identify=_execution_id_of, route=_EXECUTIONS
+)
+_EXECUTE_AGAIN = replace(_EXECUTE, safety=Safety.NATURAL)

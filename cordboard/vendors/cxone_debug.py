@@ -124,4 +124,4 @@ _SHAPE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "duration": (_is_number, "is no number"),
     "trace": (_is_list_of(dict), "is no list of objects"),
 }
-_SIMULATE = Operation("cxone.flow.debug", "POST", Safety.NATURAL, _simulated, results={500: _stopped})
+_SIMULATE = Operation("cxone.flow.debug", "POST", Safety.NATURAL, _simulated, results={500: _stopped}, route=_DEBUG)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from cordboard.vendors.cxone import data_action_endpoints
 from cordboard.vendors.evidence import clean
 from cordboard.vendors.trace_context import traced
-from cordboard.vendors.urls import Endpoints, path_segment
+from cordboard.vendors.urls import Endpoints, encoded_segment
 from cordboard.vendors.wire import Operation, Request, Safety
 
 SCOPES = ("workflow:write", "workflow:read")
@@ -88,6 +88,7 @@ def start_instance(
         partial(_started_of, str(body.get("workflowId", ""))),
         identify=_id_of,
         busy_words=AT_LIMIT,
+        route=_INSTANCES,
     )
     key = {"idempotency-key": idempotency_key} if idempotency_key else {}
     return Request(operation, _INSTANCES, dict(body), {**key, **traced(traceparent)})
@@ -95,14 +96,15 @@ def start_instance(
 
 def count_running(workflow_id: str, traceparent: str | None = None) -> Request:
     """The request that counts the instances of a workflow that run just now; its result is the number."""
-    operation = Operation("cxone.workflow.count", "GET", Safety.NATURAL, _total_of)
+    operation = Operation("cxone.workflow.count", "GET", Safety.NATURAL, _total_of, route=_INSTANCES)
     query = urlencode({"workflowId": workflow_id, "status": "running", "pageSize": 1})
     return Request(operation, f"{_INSTANCES}?{query}", headers=traced(traceparent))
 
 
 def find_instances(workflow_id: str, reference: str, traceparent: str | None = None) -> Request:
     """The request that looks for instances by our reference; its result is a tuple of them, ended ones too."""
-    operation = Operation("cxone.workflow.find", "GET", Safety.NATURAL, partial(_found_of, workflow_id, reference))
+    parse = partial(_found_of, workflow_id, reference)
+    operation = Operation("cxone.workflow.find", "GET", Safety.NATURAL, parse, route=_INSTANCES)
     query = urlencode({"workflowId": workflow_id, f"metadata.{REFERENCE}": reference, "pageSize": 10})
     return Request(operation, f"{_INSTANCES}?{query}", headers=traced(traceparent))
 
@@ -113,8 +115,10 @@ def read_instance(instance_id: str, traceparent: str | None = None) -> Request:
     Raises:
         BadCall: the id cannot stand in a URL.
     """
-    operation = Operation("cxone.workflow.read", "GET", Safety.NATURAL, partial(_instance_of, ""), identify=_id_of)
-    return Request(operation, f"{_INSTANCES}/{path_segment(instance_id, 'instance id')}", headers=traced(traceparent))
+    parse, route = partial(_instance_of, ""), f"{_INSTANCES}/{{instance_id}}"
+    operation = Operation("cxone.workflow.read", "GET", Safety.NATURAL, parse, identify=_id_of, route=route)
+    segment = encoded_segment(instance_id, "instance id", MAX_INSTANCE_ID)
+    return Request(operation, f"{_INSTANCES}/{segment}", headers=traced(traceparent))
 
 
 def _instance_of(workflow_id: str, reply: Any) -> Instance:

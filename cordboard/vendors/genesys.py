@@ -36,6 +36,7 @@ DOMAINS: Mapping[str, str] = {
 }
 REGIONS = (*DOMAINS.values(), *DOMAINS)
 _FLOWS = "/api/v2/flows"
+_FLOW = f"{_FLOWS}/{{flow_id}}"
 #: A stale version is a 409, or a 400 such as "Version 12 does not match the current version 13".
 _STALE = re.compile(
     r"\bversion\b[^;]{0,80}\bdoes(?: not|n't) match|does(?: not|n't) match\b[^;]{0,80}\bversion\b", re.I
@@ -67,7 +68,7 @@ def read_flow(flow_id: str, traceparent: str | None = None) -> Request:
         BadCall: the id cannot stand in a URL.
     """
     parse = partial(_flow_of, flow_id, None)
-    operation = Operation("genesys.flow.read", "GET", Safety.NATURAL, parse, identify=_id_of)
+    operation = Operation("genesys.flow.read", "GET", Safety.NATURAL, parse, identify=_id_of, route=_FLOW)
     return Request(operation, _path_of(flow_id), headers=traced(traceparent))
 
 
@@ -84,7 +85,8 @@ def read_flow_version(flow_id: str, version: int, traceparent: str | None = None
     """
     path = f"{_path_of(flow_id)}/versions/{_checked(version)}"
     parse = partial(_flow_of, flow_id, version)
-    operation = Operation("genesys.flow.read_version", "GET", Safety.NATURAL, parse, identify=_id_of)
+    route = f"{_FLOW}/versions/{{version}}"
+    operation = Operation("genesys.flow.read_version", "GET", Safety.NATURAL, parse, identify=_id_of, route=route)
     return Request(operation, path, headers=traced(traceparent))
 
 
@@ -114,6 +116,7 @@ def save_flow(flow_id: str, body: Mapping[str, Any], version: int, traceparent: 
         Conflict.VERSION,
         identify=_id_of,
         conflict_words=_STALE,
+        route=_FLOW,
     )
     return Request(operation, path, dict(body), {"if-match": str(_checked(version)), **traced(traceparent)})
 

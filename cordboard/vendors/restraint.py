@@ -76,6 +76,11 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the vendor is left alone, but for a call that probes."""
+        return self._open_until is not None
+
     def admit(self) -> Permit:
         """Whether to send now. Where the wait is zero, `note` must follow, with the permit."""
         if self._open_until is None:

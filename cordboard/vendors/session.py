@@ -23,6 +23,7 @@ from cordboard.vendors.attempts import Call, Journal, SessionLimits
 from cordboard.vendors.evidence import rate_advice
 from cordboard.vendors.limiter import Gate
 from cordboard.vendors.restraint import Breaker, RetryBudget
+from cordboard.vendors.telling import attempting, tell_breaker, tell_call, waiting
 from cordboard.vendors.token import TokenSource
 from cordboard.vendors.transport import HttpClient
 from cordboard.vendors.urls import vendor_url
@@ -153,13 +154,16 @@ class VendorSession:
         call = Call(safety, limit, self._limits, self._clock, self._random, deadline, journal)
         order = _Order(request, content, timeout_seconds)
         verdict = await call.run(partial(self._round, call, order), self._sleep)
-        return Answer(self._masked(verdict), call.sends, call.latency * 1000, call.waited * 1000, call.is_in_doubt)
+        verdict = self._masked(verdict)
+        tell_call(request.operation, self._base_url, verdict, sends=call.sends, waited_seconds=call.waited)
+        return Answer(verdict, call.sends, call.latency * 1000, call.waited * 1000, call.is_in_doubt)
 
     async def _round(self, call: Call, order: _Order) -> Verdict:
         call.sent_now, started = False, self._clock()
         try:
-            async with asyncio.timeout(call.seconds_left()):
-                await self._gate.enter()
+            with waiting(order.request.operation):
+                async with asyncio.timeout(call.seconds_left()):
+                    await self._gate.enter()
         except TimeoutError:
             return call.note(_TOO_LATE)
         finally:
@@ -183,7 +187,10 @@ class VendorSession:
                 return call.latest  # as it was: the budget fills as other calls are made and succeed
             verdict = call.note(await self._authorised(call, order))
         finally:
+            was_open = self._breaker.is_open
             self._breaker.note(permit, verdict)
+            if (is_open := self._breaker.is_open) != was_open:
+                tell_breaker(self._base_url, self._redactor.text(self._breaker.reason), is_open=is_open)
         if call.sent_now and not repeats:
             self._budget.earn()
         elif verdict.outcome is Outcome.ACCEPTED:
@@ -197,7 +204,7 @@ class VendorSession:
             token = await self._token(call, self._tokens)
             if isinstance(token, Verdict):
                 return token
-            verdict = await self._exchange(call, order, token)
+            verdict = await self._exchange(call, order, token, after="unauthorized" if resend else "")
             if verdict.status != 401 or resend:
                 break
             self._tokens.drop(token)
@@ -212,8 +219,8 @@ class VendorSession:
         except TimeoutError:
             return _TOO_LATE
 
-    async def _exchange(self, call: Call, order: _Order, token: str | None) -> Verdict:
-        http, operation = self._open_client(), order.request.operation
+    async def _exchange(self, call: Call, order: _Order, token: str | None, after: str = "") -> Verdict:
+        self._open_client()  # else nothing is put on record
         if call.is_late():
             return _TOO_LATE
         if call.journal:
@@ -232,16 +239,26 @@ class VendorSession:
             call.sends, call.sent_now = call.sends + 1, True
             if call.journal:
                 call.journal.leaving()
+            return await self._sent(call, order, token, after or (call.latest.kind if call.latest else ""))
+
+    async def _sent(self, call: Call, order: _Order, token: str | None, after: str) -> Verdict:
+        operation, waited = order.request.operation, call.waited - call.waits_told
+        call.waits_told = call.waited
+        mask = self._redactor.text
+        with attempting(
+            operation, self._base_url, number=call.sends, mask=mask, after=after, waited_seconds=waited
+        ) as told:
             started, left = self._clock(), call.seconds_left()
-            seen = await http.exchange(
+            seen = await self._open_client().exchange(
                 operation.method,
                 self._base_url + order.request.path,
-                headers=_headers_of(order.request, token),
+                headers=told.headers(_headers_of(order.request, token)),
                 content=order.content,
                 timeout_seconds=order.timeout_seconds if left is None else min(order.timeout_seconds, left),
             )
             call.latency = self._clock() - started
-        verdict = decipher(operation, seen, now=self._wall())
+            verdict = decipher(operation, seen, now=self._wall())
+            told.ended(verdict, call.latency)
         self._learn(verdict, seen)
         return verdict
 

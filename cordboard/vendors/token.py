@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode
 from cordboard.errors import BadCall
 from cordboard.redaction import Redactor
 from cordboard.vendors.attempts import Call, SessionLimits
+from cordboard.vendors.telling import attempting
 from cordboard.vendors.transport import HttpClient
 from cordboard.vendors.urls import vendor_url
 from cordboard.vendors.wire import Operation, Outcome, Safety, Verdict, decipher
@@ -117,10 +118,18 @@ class TokenSource:
         call = Call(Safety.NATURAL, _LIMITS.retry_attempts, _LIMITS, self._clock, self._random)
 
         async def attempt() -> Verdict:
-            seen = await http.exchange(
-                "POST", self._url, headers=self._headers, content=self._form, timeout_seconds=EXCHANGE_SECONDS
-            )
-            return call.note(decipher(_GRANT, seen, now=time.time()))
+            after, mask, started = call.latest.kind if call.latest else "", self._redactor.text, self._clock()
+            with attempting(_GRANT, self._url, number=call.tries + 1, mask=mask, after=after) as told:
+                seen = await http.exchange(
+                    "POST",
+                    self._url,
+                    headers=told.headers(self._headers),
+                    content=self._form,
+                    timeout_seconds=EXCHANGE_SECONDS,
+                )
+                verdict = decipher(_GRANT, seen, now=time.time())
+                told.ended(verdict, self._clock() - started)
+            return call.note(verdict)
 
         verdict = await call.run(attempt, self._sleep)
         if verdict.outcome is not Outcome.ACCEPTED:
@@ -152,4 +161,4 @@ def _json_object(document: Any) -> dict[str, Any]:
     return document
 
 
-_GRANT = Operation("oauth.token", "POST", Safety.NATURAL, _json_object)
+_GRANT = Operation("oauth.token", "POST", Safety.NATURAL, _json_object, route="{token_url}")

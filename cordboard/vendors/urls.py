@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cordboard.errors import BadCall
 from cordboard.vendors.evidence import clean
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_LEADS_ELSEWHERE = re.compile(r"^\.|[/\\?#%;]")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -68,6 +69,26 @@ def path_segment(identifier: str, what: str) -> str:
             "the first a letter or digit"
         )
     return identifier
+
+
+def encoded_segment(identifier: str, what: str, most: int) -> str:
+    """An id of the vendor's own making as one segment of a path; what has no meaning in a path is escaped.
+
+    Args:
+        identifier: the vendor's id.
+        what: its name in the error, such as `instance id`.
+        most: how many characters it may have.
+
+    Raises:
+        BadCall: empty or longer, not printable, begins with a dot, or holds one of `/\\?#%;`: a proxy that decodes once
+            more, or reads `;` as the end, would lead the call elsewhere.
+    """
+    if not 0 < len(identifier) <= most or not identifier.isprintable() or _LEADS_ELSEWHERE.search(identifier):
+        raise BadCall(
+            f"the {what} {identifier[:64]!a} cannot stand in a URL: it must be 1 to {most} printable characters, must "
+            "not begin with a dot, and must hold none of / \\ ? # % ;"
+        )
+    return quote(identifier, safe=":@~,=")
 
 
 def host_label(text: str, what: str) -> str:

@@ -19,6 +19,10 @@ import httpx
 from standardwebhooks import Webhook
 
 from cordboard.errors import BadCall
+from cordboard.telemetry import labelled
+from cordboard.vendors.telling import attempting
+from cordboard.vendors.trace_context import traced_on
+from cordboard.vendors.wire import Operation, Outcome, Safety, Verdict
 
 ORCHESTRATOR = "cxone-data-action-chain"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix is public
@@ -46,7 +50,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         _check_url(self.url)
-        _check_secret(self.secret)
+        signing_key(self.secret, "the webhook secret")
 
     def headers(self, message_id: str, body: str, at: float) -> dict[str, str]:
         """The headers of one attempt; `at` is its time in seconds since the epoch."""
@@ -101,7 +105,14 @@ class WebhookSender:
 
     async def send(self, message_id: str, body: str) -> Delivery:
         """Makes one attempt; whatever the receiver does is a Delivery, never an exception."""
-        headers = self._endpoint.headers(message_id, body, self._clock())
+        headers = {**self._endpoint.headers(message_id, body, self._clock()), **traced_on(body, message_id)}
+        started = time.perf_counter()
+        with labelled(webhook_id=message_id), attempting(_DELIVER, self._endpoint.url, number=None, mask=str) as told:
+            delivery = await self._sent(body, told.headers(headers))
+            told.ended(_verdict_of(delivery), time.perf_counter() - started)
+        return delivery
+
+    async def _sent(self, body: str, headers: Mapping[str, str]) -> Delivery:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return judge(await self._status_of(body, headers))
@@ -123,6 +134,17 @@ class WebhookSender:
         finally:
             await reply.aclose()
         return reply.status_code
+
+
+def _verdict_of(delivery: Delivery) -> Verdict:
+    """The same in the words in which every request is told of."""
+    if delivery.delivered:
+        return Verdict(Outcome.ACCEPTED, "ok", delivery.status)
+    outcome = Outcome.PERMANENT if delivery.final else Outcome.UNKNOWN
+    return Verdict(outcome, "not_delivered", delivery.status, message=delivery.detail)
+
+
+_DELIVER = Operation("webhook.deliver", "POST", Safety.NATURAL, lambda _: None)
 
 
 def judge(status: int) -> Delivery:
@@ -157,6 +179,28 @@ def chain_status_message(
     }
 
 
+def signing_key(secret: str, what: str) -> bytes:
+    """The key that a secret of the standard's form holds.
+
+    Args:
+        secret: `whsec_` and the base64 of 24 to 64 random bytes.
+        what: its name in the error, such as `the webhook secret`.
+
+    Raises:
+        BadCall: it has another form. The secret itself is not repeated.
+    """
+    hint = f"make one with: echo {SECRET_PREFIX}$(openssl rand -base64 32)"
+    if not secret.startswith(SECRET_PREFIX):
+        raise BadCall(f"{what} must begin with {SECRET_PREFIX}; {hint}")
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:  # not ASCII, or not base64
+        raise BadCall(f"{what} is not base64 after {SECRET_PREFIX}; {hint}") from None
+    if len(key) not in SECRET_BYTES:
+        raise BadCall(f"{what} holds {len(key)} bytes and must hold 24 to 64; {hint}")
+    return key
+
+
 def _check_url(text: str) -> None:
     try:
         url = httpx.URL(text)
@@ -173,15 +217,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_secret(secret: str) -> None:
-    hint = "`openssl rand -base64 32` makes the part after the prefix"
-    if not secret.startswith(SECRET_PREFIX):
-        raise BadCall(f"the webhook secret must begin with {SECRET_PREFIX}; {hint}")
-    try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except ValueError:  # not ASCII, or not base64
-        raise BadCall(f"the webhook secret is not base64 after {SECRET_PREFIX}; {hint}") from None
-    if len(key) not in SECRET_BYTES:
-        raise BadCall(f"the webhook secret holds {len(key)} bytes and must hold 24 to 64; {hint}")

@@ -97,6 +97,7 @@ class Operation:
             status means what it means for every operation.
         conflict_words: how the message of a 400 reads by which the vendor means a conflict; None where it never does.
         busy_words: how it reads where the vendor has no room just now and took nothing; None where it never does.
+        route: the path with names in place of ids, by which requests are told apart in traces and metrics.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Operation:
     results: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
     conflict_words: re.Pattern[str] | None = None
     busy_words: re.Pattern[str] | None = None
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)

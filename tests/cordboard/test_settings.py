@@ -21,6 +21,7 @@ def test_every_setting_has_its_variable_and_its_type() -> None:
         "tenant": "t",
         "webhook_url": "https://h",
         "webhook_secret": "whsec_x",
+        "log_format": "json",
     }
     environ = {f"CORDBOARD_{item.name.upper()}": values.get(item.name, "7") for item in fields(Settings)}
     settings = Settings.from_env(environ)

@@ -63,18 +63,21 @@ def switched_on(api: str) -> Iterator[None]:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
 
-    from deployments.up import _switch_on
-
     async def pool() -> None:
         async with get_client() as client:
             with suppress(ObjectAlreadyExists):
                 await client.create_work_pool(WorkPoolCreate(name="cordboard", type="process"))
 
+    async def switch_on(trigger: str) -> None:
+        async with get_client() as client:
+            for automation in await client.read_automations_by_name(trigger):
+                await client.resume_automation(automation.id)
+
     asyncio.run(pool())
     command = [*PREFECT, "deploy", "--name", "sync-completion"]
     environment = {**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(CHECKOUT)}
     subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, capture_output=True, timeout=120)
-    asyncio.run(_switch_on(DEPLOYMENT["triggers"][0]["name"]))
+    asyncio.run(switch_on(DEPLOYMENT["triggers"][0]["name"]))
     found = httpx.get(f"{api}/deployments/name/sync-completion/sync-completion", trust_env=False).json()
     try:
         yield
@@ -121,6 +124,8 @@ def test_a_post_to_the_receiver_ends_as_one_record_in_the_erp(
             ]
             assert sorted(filter(None, statuses)) == [200] * 6 + [202] * 6
             wait_until(lambda: len(records(truth)) == 3, 150)
+            numbers = client.get(f"{url}/metrics").text
+            assert "cordboard_events_told_total 0.0" not in numbers and "cordboard_events_failed_total 0.0" in numbers
             wait_until(lambda: "Completed" in {each["state_name"] for each in runs(prefect_server)}, 60)
             done = [each for each in runs(prefect_server) if each["state_name"] == "Completed"]
     assert records(truth) == {"inst-0": 1, "inst-1": 1, "inst-2": 1}

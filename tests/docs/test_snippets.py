@@ -217,6 +217,7 @@ def test_every_setting_stands_in_its_page_with_its_default(setting: dataclasses.
 def test_no_variable_is_documented_that_nothing_reads() -> None:
     known = {f"CORDBOARD_{setting.name.upper()}" for setting in dataclasses.fields(Settings)}
     sources = [*(CHECKOUT / "deployments").glob("*.py"), *(CHECKOUT / "tests").glob("*.py")]
+    sources += (CHECKOUT / "deployments/cluster").glob("*.yaml")
     known |= {name for source in sources for name in ENVIRONMENT.findall(source.read_text())}
     for login in (CXoneLogin, GenesysLogin):
         known |= {f"{login.PREFIX}_{each.name.upper()}" for each in dataclasses.fields(login)}

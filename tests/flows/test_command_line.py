@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+from cordboard.errors import Theirs
+from tests.flows.conftest import CHECKOUT
 
 pytestmark = [pytest.mark.prefect]
 
@@ -111,6 +117,43 @@ def test_a_prefect_server_that_is_down_ends_with_3_and_one_sentence(vendor: Any,
     ended = command(vendor(), EXAMPLE, PREFECT_API_URL=f"{CLOSED}/api")
     assert (ended.code, ended.document["status"]) == (3, "error")
     assert ended.said.count("\n") == 1 and f"{CLOSED}/api" in ended.said
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_prefect_has_the_project_s_settings_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """A repository that `cordboard init` wrote has no `prefect.toml`: its runs keep to that of the checkout."""
+    from prefect.settings import Settings
+
+    from flows.run_in_process import state_settings
+
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    monkeypatch.chdir(tmp_path)
+    if own:
+        Path("prefect.toml").write_text("[results]\ndefault_serializer = 'compressed/json'\n")
+    state_settings(CHECKOUT / "prefect.toml")
+    found = Settings()
+    assert found.results.default_serializer == ("compressed/json" if own else "json")
+    assert found.server.analytics_enabled is own
+    assert (found.server.ephemeral.startup_timeout_seconds == 180) is not own
+    assert (found.flows.heartbeat_frequency == 30) is not own
+
+
+def test_a_server_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.server.api.server import SubprocessASGIServer
+
+    from flows.run_in_process import reach_server
+
+    def late(_: Any, **__: Any) -> None:
+        raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
+
+    monkeypatch.setattr(SubprocessASGIServer, "start", late)
+    alone = temporary_settings({PREFECT_API_URL: None, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True})
+    with alone, pytest.raises(Theirs, match="did not start: Timed out"):
+        asyncio.run(reach_server())
 
 
 def test_wrong_credentials_end_with_2(vendor: Any, command: Any) -> None:

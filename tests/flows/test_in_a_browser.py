@@ -1,4 +1,4 @@
-"""The run page of the Prefect UI in a real browser. By hand: `make screenshot`; the pictures are in `.cordboard`."""
+"""The run page of the Prefect UI in a real browser; its pictures are in `.cordboard/screenshots`."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from flows.recover_runs import RUN_KEY, TENANT, RecoverRuns, recover_runs
 from flows.register_ivr import register_ivr
 from flows.sync_completion import sync_completion
 from flows.trigger_workflows import trigger_workflows
+from flows.update_ivr import update_ivr
 from tasks.recovery import silent_seconds
 from tasks.recovery_ground import Ground, ground_of
 from tests.flows.recovering import broken_off, records, recovered, state_of, with_client
@@ -101,6 +102,20 @@ def test_a_zombie_is_closed_and_resumed_once_it_has_been_silent_for_long() -> No
     with_client(work)
 
 
+def test_a_run_that_its_worker_took_and_never_began_is_resumed_once_it_has_been_silent_for_long() -> None:
+    """Its machine died in between: it stays pending, and no worker takes up what is pending."""
+
+    async def work(client: PrefectClient) -> None:
+        run = await broken_off(client, Pending())
+        beginning = await recovered(run, silent=3600)
+        assert (beginning["did"], await state_of(client, run)) == ("leave", "Pending")
+        assert (await recovered(run))["did"] == "resume"
+        names = [state.name for state in await client.read_flow_run_states(run.id)]
+        assert names[-3:] == ["Pending", "Crashed", "AwaitingRetry"]
+
+    with_client(work)
+
+
 def test_an_event_of_the_run_or_of_its_tasks_is_a_sign_of_life() -> None:
     """A run may stay in one state for hours; heartbeats and its tasks say that it lives."""
 
@@ -155,9 +170,8 @@ def test_one_search_at_a_time() -> None:
         (Running(), Cancelling()),
         (Running(), Cancelling(), Crashed()),
         (Running(), Paused()),
-        (Running(), Pending()),
     ],
-    ids=["cancelled", "cancelling", "crashed while it was cancelled", "paused", "pending"],
+    ids=["cancelled", "cancelling", "crashed while it was cancelled", "paused"],
 )
 def test_what_a_person_ended_or_paused_is_left_alone(states: tuple[State[Any], ...]) -> None:
     async def work(client: PrefectClient) -> None:
@@ -171,11 +185,12 @@ def test_what_a_person_ended_or_paused_is_left_alone(states: tuple[State[Any], .
 
 def test_a_run_that_a_live_process_holds_in_the_ledger_is_left() -> None:
     async def work(client: PrefectClient) -> None:
-        run = await broken_off(client, Running(), Crashed())
+        run = await broken_off(client, Running())
         async with (
             await Ledger.open(Settings.from_env(os.environ).ledger) as ledger,
             await ledger.claim_run("acme", f"customer-sync/{run.id}"),
         ):
+            await client.set_flow_run_state(run.id, Crashed())  # by who no longer hears of it
             held = await recovered(run)
         assert held["did"] == "leave" and "live process holds" in held["why"]
         assert (await recovered(run))["did"] == "resume"
@@ -280,13 +295,72 @@ def test_a_batch_goes_on_only_where_the_ledger_knows_what_its_files_say_now(tmp_
 
     async def work(client: PrefectClient) -> None:
         run = await broken_off(client, Running(), Crashed(), flow=trigger_workflows, **asked)
-        assert "knows no batch" in (await recovered(run))["why"]
+        assert "knows no run of what" in (await recovered(run))["why"]
         key = (await ground_of("flows.trigger_workflows.trigger_workflows", asked, str(run.id), tmp_path)).key
         async with await Ledger.open(Settings.from_env(os.environ).ledger) as ledger:
             await (await ledger.claim_run("acme", f"{key}worker-1")).release()
         assert (await recovered(run, dry_run=True))["did"] == "resume"
         rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
-        assert "knows no batch" in (await recovered(run))["why"]
+        assert "knows no run of what" in (await recovered(run))["why"]
+
+    with_client(work)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_batch_under_a_run_key_goes_on_only_with_the_rows_with_which_it_began(tmp_path: Path, begun: bool) -> None:
+    """A person who gives the same command again means the file of today; nobody asked for it in the night."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text(Path("examples/reminders.csv").read_text())
+    key = f"night-{uuid4().hex[:8]}"
+    asked = {"start": {"trigger": "examples/reminders.yaml", "rows": str(rows), "run_key": key}}
+
+    async def work(client: PrefectClient) -> None:
+        run = await broken_off(client, Running(), Crashed(), flow=trigger_workflows, **asked)
+        content = (await ground_of("flows.trigger_workflows.trigger_workflows", asked, str(run.id), tmp_path)).content
+        if begun:
+            async with (
+                await Ledger.open(Settings.from_env(os.environ).ledger) as ledger,
+                await ledger.claim_run("acme", f"starts/{key}/worker-1") as handle,
+            ):
+                await handle.record("batch.began", key, {"content": content})
+        assert (await recovered(run, dry_run=True))["did"] == "resume"
+        rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
+        changed = await recovered(run, dry_run=True)
+        assert changed["did"] == ("leave" if begun else "resume")
+        assert ("its files say something else" in changed["why"]) is begun
+
+    with_client(work)
+
+
+def test_an_edit_of_a_live_flow_goes_on_only_where_the_ledger_knows_this_very_edit(tmp_path: Path) -> None:
+    patch = tmp_path / "patch.yaml"
+    patch.write_text(Path("examples/clinic_holiday.yaml").read_text())
+    asked = {"update": {"patch": str(patch)}}
+
+    async def work(client: PrefectClient) -> None:
+        run = await broken_off(client, Running(), flow=update_ivr, **asked)
+        key = (await ground_of("flows.update_ivr.update_ivr", asked, str(run.id), tmp_path)).key
+        async with await Ledger.open(Settings.from_env(os.environ).ledger) as ledger:
+            await (await ledger.claim_run("acme", key)).release()
+        await client.set_flow_run_state(run.id, Crashed())
+        assert (await recovered(run, dry_run=True))["did"] == "resume"
+        patch.write_text(patch.read_text().replace("base_version: ", "base_version: 1"))
+        assert "no run of what its files say now" in (await recovered(run, dry_run=True))["why"]
+
+    with_client(work)
+
+
+def test_a_run_that_somebody_took_up_by_hand_since_is_left() -> None:
+    """Else a call flow that a person has put live meanwhile would be replaced by the one that broke off."""
+    asked = {"registration": {"file": "examples/hospital_menu.yaml"}}
+
+    async def work(client: PrefectClient) -> None:
+        run = await broken_off(client, Running(), Crashed(), flow=register_ivr, **asked)
+        assert (await recovered(run, dry_run=True))["did"] == "resume"
+        async with await Ledger.open(Settings.from_env(os.environ).ledger) as ledger:
+            await (await ledger.claim_run("acme", "ivr/ivr_hospital_main")).release()
+        left = await recovered(run)
+        assert left["did"] == "leave" and "gone on with its run in the ledger" in left["why"]
 
     with_client(work)
 

@@ -14,6 +14,7 @@ from tasks.recovery_ground import JOBS, ground_of
 
 pytestmark = [pytest.mark.usefixtures("checkout")]
 
+REMINDERS = {"trigger": "examples/reminders.yaml", "rows": "examples/reminders.csv"}
 CHAIN = {"file": "examples/customer_sync.yaml", "params": {"account_id": "ACC-1"}}
 
 
@@ -23,7 +24,7 @@ CHAIN = {"file": "examples/customer_sync.yaml", "params": {"account_id": "ACC-1"
         ("run_chain", {"chain": CHAIN}, "customer-sync/RUN"),
         ("run_chain", {"chain": {**CHAIN, "run_key": "k1"}}, "customer-sync/k1"),
         ("register_ivr", {"registration": {"file": "examples/hospital_menu.yaml"}}, "ivr/ivr_hospital_main"),
-        ("trigger_workflows", {"start": {"trigger": "examples/reminders.yaml", "run_key": "b1"}}, "starts/b1/"),
+        ("trigger_workflows", {"start": {**REMINDERS, "run_key": "b1"}}, "starts/b1/"),
         ("update_ivr", {"update": {"undo": "update/clinic-menu/687092896445610e"}}, "update/clinic-menu/"),
     ],
 )

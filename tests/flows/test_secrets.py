@@ -31,6 +31,7 @@ import pytest
 from cordboard.sandbox.definition import default_definition
 from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
+from tests.collector import Collector, collecting
 
 pytestmark = [pytest.mark.prefect]
 
@@ -138,11 +139,12 @@ def leaking(*secrets: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Scene:
-    """A vendor, a folder for everything that is written, and by name every sink that came of it."""
+    """A vendor, a folder for everything that is written, a collector, and by name every sink that came of it."""
 
     box: RunningSandbox
     server: str
     folder: Path
+    collector: Collector
     sinks: dict[str, bytes] = field(default_factory=dict)
 
     def variables(self, more: dict[str, str]) -> dict[str, str]:
@@ -155,6 +157,7 @@ class Scene:
             "CORDBOARD_WEBHOOK_FLUSH_SECONDS": "0.2",
             "CORDBOARD_SECRET_PIN": secret(PIN),
             "AWS_SECRET_ACCESS_KEY": secret(ELSEWHERE),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             **more,
         }
 
@@ -203,7 +206,7 @@ def play(scene: Scene) -> None:
     use({"match": {"path": "/webhooks/*"}, "fault": {"status": 503}}, *leaking(own, TOKENS[0]))
     assert scene.process("a run that succeeds", CHAIN, "--json", *marked, "--run-key", "succeeding") == 0
     use({"match": {"nth": [1]}, "fault": {"status": 401}}, *leaking(own, TOKENS[1], TOKENS[2]))
-    assert scene.process("a run that fails", FAILING, *marked) == 1
+    assert scene.process("a run that fails", FAILING, *marked, CORDBOARD_LOG_FORMAT="json") == 1
     use(*leaking(secret(KEPT), TOKENS[3]))
     trap = scene.folder / "trap"
     trap.mkdir()
@@ -261,9 +264,10 @@ def sinks(prefect_server: str, prefect_keeps: Any, kept_log: StringIO, tmp_path_
     clients = [{"id": f"client-{n}", "secret": secret(name)} for n, name in enumerate((OWN, KEPT, GIVEN))]
     definition = default_definition().changed(clients=clients, data_actions={"def-echo": {"echo": True}})
     folder = tmp_path_factory.mktemp("secrets")
-    with running_sandbox(definition) as box:
-        scene = Scene(box, prefect_server, folder)
+    with running_sandbox(definition) as box, collecting() as collector:
+        scene = Scene(box, prefect_server, folder, collector)
         play(scene)
+        scene.sinks["spans and metrics"] = b"".join(collector.raw)
         execution = f"{box.base_url}/api/v2/dataactions/executions/none"
         answers = [httpx.get(execution, headers={"authorization": f"bearer {token}"}).status_code for token in TOKENS]
         assert answers == [404] * len(TOKENS), "a token was never handed out"
@@ -287,6 +291,8 @@ def test_the_search_reaches_every_place(sinks: dict[str, bytes]) -> None:
         *("database", "file home/ledger.db", "file home/runs/leaks/succeeding.json"),
     }
     assert b"client-1" in sinks["block_documents of the API"]
+    assert all(name in sinks["spans and metrics"] for name in (b"leaks/succeeding", b"cordboard.request_id"))
+    assert b'"request_id": ' in sinks["standard error of a run that fails"]
     assert all(b"DEBUG" in sinks[name] for name in sinks if name.startswith("standard error") or name == "log records")
 
 

@@ -140,6 +140,27 @@ def test_an_erp_that_was_down_hears_when_it_is_back(box: RunningSandbox, wait_un
     assert externals(box) == {f"inst-{number}": 1 for number in range(3)}
 
 
+def test_what_was_given_up_is_tried_again_when_somebody_says_so(box: RunningSandbox) -> None:
+    """The ERP was gone for good, and a report was unfit: a plain run leaves both as they are."""
+    from flows.sync_completion import sync_completion
+
+    box.sandbox.use_faults(Faults.of({"match": {"path": "/erp/*"}, "fault": {"status": 410}}))
+
+    async def run() -> None:
+        await reported(range(2))
+        await reported(range(1), status="running")
+        document = (await sync())[1]
+        assert (document["unfit"], document["erp"]) == (1, {"delivered": 0, "pending": 0, "dead": 2})
+        box.sandbox.use_faults(Faults())
+        assert (await sync())[1]["erp"] == {"delivered": 0, "pending": 0, "dead": 2}
+        state = await sync_completion(retry_given_up=True, return_state=True)
+        document = await state.aresult()
+        assert (document["unfit"], document["erp"]) == (1, {"delivered": 2, "pending": 0, "dead": 0})
+
+    asyncio.run(run())
+    assert externals(box) == {"inst-0": 1, "inst-1": 1}
+
+
 def test_the_reaper_asks_the_vendor_and_tells_the_erp(box: RunningSandbox) -> None:
     """An instance whose callback was lost ends as one that reported; nothing is told twice."""
 

@@ -10,12 +10,13 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from cordboard.errors import InvalidDocument
+from cordboard.errors import BadCall, InvalidDocument
 from cordboard.sandbox import Faults, default_definition, running_sandbox
 
 pytestmark = [pytest.mark.prefect]
@@ -81,6 +82,20 @@ def test_a_batch_starts_each_row_once_and_says_so(vendor: Any, trigger: Any, pre
     assert bar["data"] == 100.0
 
 
+def test_a_client_that_was_replaced_does_not_start_a_batch_again(
+    vendor: Any, trigger: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a name of its own a tenant is its client: another one would find nothing of what was started."""
+    box = vendor()
+    replaced = SimpleNamespace(env=lambda: {**box.env(), "CXONE_CLIENT_ID": "replaced"})
+    assert trigger(box)["started"] == 3
+    with pytest.raises(BadCall, match=r"another client of the same host.*Set CORDBOARD_TENANT=127.0.0.1/") as refused:
+        trigger(replaced)
+    (name,) = re.findall(r"CORDBOARD_TENANT=(\S+) to go on", str(refused.value))
+    monkeypatch.setenv("CORDBOARD_TENANT", name)
+    assert (trigger(replaced)["already_started"], len(box.truth.instances)) == (3, 3)
+
+
 def test_each_thousand_rows_is_one_task(vendor: Any, trigger: Any, prefect_server: str, tmp_path: Path) -> None:
     with running_sandbox(_roomy()) as box:
         document = trigger(box, rows=rows_of(tmp_path, 2_500), max_concurrent=5_000)
@@ -101,6 +116,8 @@ def test_a_faulty_row_keeps_everything_from_being_sent_unless_it_is_left_out(ven
     assert box.truth.requests == ()
     skipped = trigger(box, rows=broken, skip_faulty=True)
     assert (skipped["started"], skipped["faulty"], len(box.truth.instances)) == (1, 4, 1)
+    assert skipped["faulty_rows"] == document["faulty_rows"]
+    assert len(Path(skipped["faulty_rows"]).read_text().splitlines()) == 5  # a header, and four rows
 
 
 def test_checking_only_needs_no_tenant(trigger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,12 +241,63 @@ def test_a_batch_that_was_ended_goes_on_by_the_same_command(start: Any, tmp_path
         assert len({entry.reference for entry in box.truth.instances}) == len(box.truth.instances) == 60
 
 
+def single_start(tmp_path: Path) -> Path:
+    """A trigger that needs no rows."""
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        "kind: trigger\nworkflow_id: wf_appointment_reminder\nsafety: keyed\ncontext:\n"
+        "  customerId: {value: CUST-1, data_type: string}\n  phone: {value: '+15550001', data_type: string}\n"
+        "  hoursBefore: {value: 24, data_type: integer}\n"
+        "  mayCall: {value: true, data_type: boolean}\n"
+        "  clinic: {value: {name: Riverside, language: en}, data_type: object}\n"
+    )
+    return file
+
+
+def test_a_single_start_that_was_interrupted_names_the_key_by_which_it_is_not_made_twice(
+    start: Any, tmp_path: Path
+) -> None:
+    """The same command again would be another start: the first may have reached somebody."""
+    slow = {"match": {**POST, "nth": [1]}, "fault": {"hang": {"at": "after_commit", "seconds": 60}}}
+    words = ("trigger-workflows", single_start(tmp_path))
+    with running_sandbox(_roomy(), Faults.of(slow)) as box:
+        first = start(box, *words)
+        while not box.truth.instances:
+            time.sleep(0.02)
+        first.send_signal(signal.SIGTERM)
+        _, said = first.communicate(timeout=60)
+        (key,) = re.findall(r"--run-key (start-\S+);", said)
+        again = start(box, *words, "--run-key", key)
+        out, said = again.communicate(timeout=60)
+        assert (again.returncode, len(box.truth.instances)) == (0, 1), f"{out}{said}"
+
+
 def test_explain_says_what_a_batch_waits_for(vendor: Any, start: Any) -> None:
     box = vendor()
     process = start(box, "trigger-workflows", TRIGGER, "--rows", ROWS, "--explain")
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[0]) == (0, "nobody works on it")
     assert box.truth.requests == ()
+
+
+NO_LOGIN = {"CXONE_CLIENT_ID": "", "CXONE_CLIENT_SECRET": ""}
+
+
+def test_explain_takes_the_tenant_from_the_block_that_is_named(vendor: Any, start: Any) -> None:
+    """The tenant is part of every key: with another one, nobody would ever seem to work on the batch."""
+    from blocks.cxone import CXoneCredentials
+
+    box = vendor()
+    CXoneCredentials.from_env(box.env()).save("explained", overwrite=True)
+    words = ("trigger-workflows", TRIGGER, "--rows", ROWS, "--explain", "--credentials", "explained")
+    out, wrong = (process := start(box, *words, **NO_LOGIN)).communicate(timeout=60)
+    assert (process.returncode, out.splitlines()[:1]) == (0, ["nobody works on it"]), wrong
+
+
+def test_rows_that_are_not_there_are_told_before_credentials_that_are_missing(vendor: Any, start: Any) -> None:
+    process = start(vendor(), "trigger-workflows", TRIGGER, "--rows", "no/such.csv", **NO_LOGIN)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "no/such.csv" in said, "CXONE" in said) == (2, True, False)
 
 
 def _roomy() -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import json
 import random
 from collections import Counter
@@ -20,9 +22,9 @@ from cordboard.completion import applying
 from cordboard.completion.applying import Drained, drain
 from cordboard.completion.ended import Applied
 from cordboard.completion.erp import erp_endpoint, erp_ref
-from cordboard.completion.model import Completion
+from cordboard.completion.model import MAX_BYTES, Completion
 from cordboard.completion.receiving import Reception, inbox_endpoint
-from cordboard.completion.verification import Keys
+from cordboard.completion.verification import Headers, Keys
 from cordboard.errors import BadCall
 from cordboard.records.inbox import InboxState, counts, receive, waiting
 from cordboard.records.ledger import Ledger
@@ -33,6 +35,7 @@ from tests.thorough import count
 
 SHARED = "the-secret-that-both-sides-hold"
 PLAIN = [(b"content-type", b"application/json"), (b"x-cordboard-secret", SHARED.encode())]
+KEY = b"k" * 32
 Work = Callable[[Ledger], Coroutine[Any, Any, None]]
 
 
@@ -181,6 +184,50 @@ def test_what_cannot_be_read_is_set_aside_and_holds_nothing_up(sqlite_url: str) 
     run(sqlite_url, work)
 
 
+def test_whatever_was_accepted_is_applied_though_it_is_kept_longer_than_it_came(sqlite_url: str) -> None:
+    """A number such as 9e15 is kept with all its noughts: four times as long as the largest body that is taken."""
+    context = "[" + ",".join(["9e15"] * 13_000) + "]"
+    body = f'{{"instanceId": "inst-1", "workflowId": "wf_1", "status": "completed", "context": {{"n": {context}}}}}'
+    assert 60_000 < len(body) < MAX_BYTES
+
+    async def work(ledger: Ledger) -> None:
+        desk = Reception(ledger, "acme", Keys(shared=(SHARED.encode(),)))
+        assert (await desk.take(PLAIN, body.encode())).status == 202
+        assert (await drain(ledger, "acme", erp := Erp())).applied == {Applied.ENDED: 1}
+        assert erp.ids() == {"inst-1": 1}
+
+    run(sqlite_url, work)
+
+
+def test_two_reports_under_one_id_are_two_and_neither_is_lost(ledger_url: str) -> None:
+    """A sender that numbers its messages anew after a restart, or by what they are about, says two things with one id.
+
+    A repeat of either is a repeat. In the records, only the first has the sender's id.
+    """
+    first, second = (Completion(f"inst-{number}", "wf_1", "completed").as_text().encode() for number in (1, 2))
+
+    async def work(ledger: Ledger) -> None:
+        desk = Reception(ledger, "acme", Keys(signing=(KEY,)))
+        answers = [await desk.take(signed(body, "msg_1"), body) for body in (first, second, first, second)]
+        assert [answer.status for answer in answers] == [202, 202, 200, 200]
+        assert answers[0].inbox_id and answers[1].inbox_id and answers[0].inbox_id != answers[1].inbox_id
+        assert (await drain(ledger, "acme", erp := Erp())).applied == {Applied.ENDED: 2}
+        assert erp.ids() == {"inst-1": 1, "inst-2": 1}
+
+    run(ledger_url, work)
+
+
+def signed(body: bytes, message_id: str) -> Headers:
+    """The headers of a signed callback at the time of these ledgers."""
+    signature = base64.b64encode(hmac.digest(KEY, f"{message_id}.1700000000.".encode() + body, "sha256"))
+    return [
+        (b"content-type", b"application/json"),
+        (b"webhook-id", message_id.encode()),
+        (b"webhook-timestamp", b"1700000000"),
+        (b"webhook-signature", b"v1," + signature),
+    ]
+
+
 def test_another_tenants_completions_and_records_are_left_alone(sqlite_url: str) -> None:
     async def work(ledger: Ledger) -> None:
         await report(ledger, 1)
@@ -260,7 +307,9 @@ def test_the_reception_stores_before_it_answers_and_says_what_it_refuses(sqlite_
     run(sqlite_url, work)
 
 
-def test_a_ledger_that_cannot_be_written_makes_the_sender_try_again(sqlite_url: str) -> None:
+def test_a_ledger_that_cannot_be_written_makes_the_sender_try_again(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """And so does one that takes too long; what is stored late is then known as a repeat."""
     body = Completion("inst-1", "wf_1", "completed", {}).as_text().encode()
 
@@ -275,6 +324,18 @@ def test_a_ledger_that_cannot_be_written_makes_the_sender_try_again(sqlite_url: 
         other = await Ledger.open(sqlite_url)
         await other.close()
         assert (await Reception(other, "acme", keys).take(PLAIN, body)).status == 503
+
+    run(sqlite_url, work)
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "the ledger took longer than 0.05 s", "the ledger was closed; nothing can be written any more",
+    ]  # fmt: skip
+
+
+def test_a_tenant_that_no_ledger_can_hold_is_refused_at_once_and_not_with_each_completion(sqlite_url: str) -> None:
+    async def work(ledger: Ledger) -> None:
+        for tenant in ("x" * 1_000, "\udc80"):
+            with pytest.raises(BadCall, match="tenant"):
+                Reception(ledger, tenant, Keys(shared=(SHARED.encode(),)))
 
     run(sqlite_url, work)
 

@@ -132,6 +132,18 @@ def test_the_same_end_again_changes_nothing_and_another_end_is_put_on_record(led
     run(ledger_url, work)
 
 
+def test_an_end_that_is_spelled_in_two_ways_is_the_same_end(sqlite_url: str) -> None:
+    """A callback says `canceled`, and the vendor that is asked `cancelled`."""
+
+    async def work(ledger: Ledger, handle: RunHandle) -> None:
+        await start(ledger)
+        outcomes = [await end(ledger, handle, said(status)) for status in ("canceled", "Cancelled", "CANCELED", "failed")]
+        assert outcomes == [Applied.ENDED, Applied.REPEATED, Applied.REPEATED, Applied.CONTRADICTED]
+        assert (await instance(ledger))["status"] == "canceled"  # as it was said
+
+    run(sqlite_url, work)
+
+
 def test_many_reports_in_one_transaction_are_one_end(ledger_url: str) -> None:
     async def work(ledger: Ledger, handle: RunHandle) -> None:
         await start(ledger)

@@ -185,7 +185,7 @@ def test_garbage_is_refused_and_never_anything_else(given: Any, body: bytes) -> 
     [
         ({}, "no secret to know senders by"),
         ({"completion_secrets": f"{SECRET} {SECRET} {SECRET}"}, "3 secrets"),
-        ({"completion_secrets": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "does not begin with whsec_"),
+        ({"completion_secrets": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "must begin with whsec_"),
         ({"completion_secrets": "whsec_%%%"}, "is not base64"),
         ({"completion_secrets": "whsec_c2hvcnQ="}, "holds 5 bytes"),
         ({"completion_shared_secrets": "short"}, "16 or more"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -13,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import asyncpg
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -23,6 +26,8 @@ from cordboard.records.ledger import Ledger
 from cordboard.sandbox.definition import default_definition
 from cordboard.sandbox.server import RunningSandbox, running_sandbox
 from tests.cordboard.doctor.conftest import Examine
+from tests.cordboard.records.conftest import POSTGRES
+from tests.cordboard.records.conftest import _on_server as on_server
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 KEY = base64.b64encode(b"c" * 32).decode()
@@ -57,6 +62,14 @@ def test_a_region_that_does_not_exist(look: Examine) -> None:
 def test_a_token_endpoint_that_nobody_serves(look: Examine, sandbox: RunningSandbox) -> None:
     found = look({**sandbox.env(), "GENESYS_TOKEN_URL": f"{CLOSED}/oauth/token"})
     assert is_found(found["credentials GENESYS"], "GENESYS_TOKEN_URL")
+
+
+def test_a_token_endpoint_that_hangs_hides_nothing_of_the_other_vendor(look: Examine, sandbox: RunningSandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
+        found = look({**sandbox.env(), "GENESYS_TOKEN_URL": url}, timeout_seconds=0.5)
+    assert is_found(found["credentials GENESYS"], "GENESYS_TOKEN_URL")
+    assert found["credentials CXONE"].standing is Standing.OK
 
 
 @pytest.mark.parametrize(
@@ -183,6 +196,30 @@ def test_the_ledger_is_as_it_was_afterwards(look: Examine, tmp_path: Path) -> No
 def test_files_that_others_may_read(look: Examine, tmp_path: Path) -> None:
     ledger_in(tmp_path).chmod(0o644)
     assert is_found(look()["file modes"], f"chmod -R go-rwx {tmp_path / 'home'}")
+
+
+def test_a_ledger_elsewhere_that_others_may_read(look: Examine, tmp_path: Path) -> None:
+    """To mend the home would mend nothing."""
+    file = ledger_in(tmp_path / "else where")
+    file.chmod(0o644)
+    assert is_found(look({"CORDBOARD_LEDGER_URL": f"sqlite:///{file}"})["file modes"], f"chmod -R go-rwx '{file}'")
+
+
+def test_a_database_in_which_the_first_run_could_make_no_tables(look: Examine) -> None:
+    """Who may connect to PostgreSQL may not make tables in it."""
+    name = f"cordboard_{uuid.uuid4().hex[:12]}"
+    try:
+        on_server(f'CREATE DATABASE "{name}"')
+    except (OSError, asyncpg.PostgresError) as fault:
+        pytest.skip(f"no PostgreSQL for tests ({type(fault).__name__}); set CORDBOARD_TEST_POSTGRES")
+    try:
+        on_server(f"CREATE ROLE {name} LOGIN PASSWORD 'reads'")
+        server = POSTGRES.partition("@")[2].rpartition("/")[0]
+        found = look({"CORDBOARD_LEDGER_URL": f"postgresql://{name}:reads@{server}/{name}"})
+    finally:
+        on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+        on_server(f"DROP ROLE IF EXISTS {name}")
+    assert is_found(found["ledger"], "USAGE and CREATE on the schema")
 
 
 def test_sqlite_on_a_network_file_system(tmp_path: Path) -> None:

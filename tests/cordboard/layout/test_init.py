@@ -91,7 +91,7 @@ def test_an_editor_finds_one_schema_for_each_file_and_it_fits(repository: Path) 
 def test_the_variables_of_the_environment_are_those_that_we_read(repository: Path) -> None:
     ours, known = ((folder / ".env.example").read_text() for folder in (repository, CHECKOUT))
     names = re.findall(r"(?m)^(?:# )?([A-Z_]+)=", ours)
-    assert len(names) == 8
+    assert len(names) == 9
     assert [name for name in names if not re.search(rf"\b{name}=", known)] == []
     assert re.findall(r"(?m)^[A-Z_]*(?:ID|SECRET)=(.+)$", ours) == []
 

@@ -49,8 +49,13 @@ def in_ledger(ledger_url: str) -> InLedger:
     return run_it
 
 
-def asking(batch: str, *keys: str, priority: int = 5, limit: int = LIMIT, interval: float = 1.0) -> Asking:
-    return Asking("acme", "wf", limit, batch, "one", priority, [(key, batch) for key in keys], interval)
+def asking(batch: str, *keys: str, priority: int = 5, limit: int = LIMIT) -> Asking:
+    return Asking("acme", "wf", limit, batch, "one", priority, [(key, batch) for key in keys])
+
+
+def make_due(connection: Connection, _now: float = 0.0, pause: float = 0.0) -> None:
+    """Whoever asks next counts, however young the last count is; or from so many seconds after it on."""
+    connection.execute(pools.update().values(pause=pause))
 
 
 @dataclass
@@ -83,11 +88,13 @@ class Place:
 
     def count(self, number: int, batch: str = "a") -> None:
         """A whole count: none of the batch's starts gets a place by it."""
-        wanted = asking(batch, "for-counting", interval=0.0)
+        make_due(self.connection)
+        wanted = asking(batch, "for-counting")
         taken = self.take(wanted)
         self.connection.execute(slots.delete().where(slots.c.effect_key == "for-counting"))
         assert taken.ticket is not None
         counted(self.connection, self.now, wanted, taken.ticket, number)
+        make_due(self.connection, pause=1.0)
 
 
 class Vendor(RuleBasedStateMachine):
@@ -105,7 +112,8 @@ class Vendor(RuleBasedStateMachine):
     def some_want_to_start(self, wanted: int) -> None:
         keys = [f"k{self.made + number}" for number in range(wanted)]
         self.made += wanted
-        taken = self.place.take(asking("a", *keys, interval=0.0))
+        make_due(self.place.connection)
+        taken = self.place.take(asking("a", *keys))
         self.calls += [Call(key) for key in keys[: taken.granted]]
         if taken.ticket is not None:
             self.tickets.append((taken.ticket, None))
@@ -177,7 +185,7 @@ TestTheLimit.settings = settings(max_examples=count(60, 1000), stateful_step_cou
 def test_nothing_starts_before_the_vendor_was_counted() -> None:
     place = Place()
     taken = place.take(asking("a", "one"))
-    assert (taken.granted, taken.occupied, taken.reason) == (0, None, "the vendor's count of running instances")
+    assert (taken.granted, taken.reason) == (0, "the vendor's count of running instances")
     assert taken.ticket is not None
 
 
@@ -222,7 +230,8 @@ def test_an_answer_that_came_while_the_vendor_counted_is_not_taken_twice() -> No
     assert taken.granted == LIMIT - 2
     assert taken.ticket
     place.end("2")
-    assert counted(place.connection, place.now, wanted, taken.ticket, 2) == 2 + (LIMIT - 2) + 1
+    counted(place.connection, place.now, wanted, taken.ticket, 2)
+    assert place.take(asking("a", "30")).reason == f"a place: up to {2 + (LIMIT - 2) + 1} of {LIMIT} instances run"
 
 
 def test_a_late_count_changes_nothing() -> None:
@@ -306,12 +315,13 @@ def test_the_places_of_a_dead_holder_come_back_and_those_of_a_live_one_do_not(
 ) -> None:
     async def run_it(ledger: Ledger) -> None:
         wanted = Asking("acme", "wf", 2, "a", "one", 5, [("live", "a/1"), ("dead", "a/2")])
-        later = Asking("acme", "wf", 2, "b", "two", 5, [("next", "b/1"), ("last", "b/1")], 0.0)
+        later = Asking("acme", "wf", 2, "b", "two", 5, [("next", "b/1"), ("last", "b/1")])
         ticket = (await ledger.write(lambda c, now: take(c, now, wanted))).ticket
         await ledger.write(lambda c, now: counted(c, now, wanted, ticket, 0))
         assert (await ledger.write(lambda c, now: take(c, now, wanted))).granted == 2
         async with await ledger.claim_run("acme", "a/1"):
             soon = OPEN_SECONDS + 1  # shorter than the lease of a run
+            await ledger.write(make_due)
             ticket = (await ledger.write(lambda c, now: take(c, now + soon, later))).ticket
             assert ticket
             await ledger.write(lambda c, now: counted(c, now + soon, later, ticket, 0))
@@ -325,7 +335,8 @@ def test_a_clock_that_is_set_does_not_stop_the_counting(jump: float) -> None:
     place = Place()
     place.count(LIMIT)
     assert place.take(asking("ghost", "g1")).granted == 0
-    assert place.take(asking("a", "1", interval=0.0)).ticket  # and whoever counts dies
+    make_due(place.connection)
+    assert place.take(asking("a", "1")).ticket  # and whoever counts dies
     place.now += jump
     taken = place.take(asking("a", "1"))
     assert (taken.granted, taken.is_fresh) == (0, False)
@@ -370,13 +381,14 @@ def test_what_an_earlier_holder_left_open_counts_for_as_long_as_is_said(
 ) -> None:
     async def run_it(ledger: Ledger) -> None:
         wanted = Asking("acme", "wf", 2, "a", "one", 5, [("1", "a/1"), ("2", "a/1")])
-        later = Asking("acme", "wf", 2, "a", "two", 5, [("3", "a/1"), ("4", "a/1")], 0.0)
+        later = Asking("acme", "wf", 2, "a", "two", 5, [("3", "a/1"), ("4", "a/1")])
         ticket = (await ledger.write(lambda c, now: take(c, now, wanted))).ticket
         await ledger.write(lambda c, now: counted(c, now, wanted, ticket, 0))
         assert (await ledger.write(lambda c, now: take(c, now, wanted))).granted == 2
         async with await ledger.claim_run("acme", "a/1"):
             await ledger.write(lambda c, now: let_go(c, "acme", "wf", "a/1", now + 3))
             for seconds, places in ((2, 0), (4, 2)):
+                await ledger.write(make_due)
                 ticket = (await ledger.write(lambda c, now, s=seconds: take(c, now + s, later))).ticket
                 await ledger.write(lambda c, now, s=seconds, t=ticket: counted(c, now + s, later, t, 0))
                 taken = await ledger.write(lambda c, now, s=seconds: take(c, now + s, later))
@@ -392,6 +404,17 @@ def test_a_start_that_has_a_place_needs_no_second_one() -> None:
     place.count(LIMIT - 2)
     assert place.take(asking("a", "1", "2", "3")).granted == 2
     again = place.take(asking("b", "2", "1", "3"))
-    assert (again.granted, again.occupied) == (2, LIMIT)
+    assert (again.granted, again.reason) == (2, f"a place: up to {LIMIT} of {LIMIT} instances run")
     place.now += 60
     assert place.take(asking("b", "2")).granted == 0  # nothing starts on an old count
+
+
+def test_batches_that_give_different_limits_are_told_so() -> None:
+    """An urgent batch with a low limit holds the others back: they see free places and get none."""
+    place = Place()
+    place.count(1)
+    place.take(asking("a", "a1", "a2", "a3", "a4", "a5"))
+    place.take(asking("urgent", "u1", priority=1, limit=1))
+    assert "; another batch has given the limit 1: give all the same" in place.take(asking("a", "a9")).reason
+    leave(place.connection, asking("urgent"))
+    assert "another batch" not in place.take(asking("a", "a9")).reason

@@ -135,6 +135,22 @@ def test_a_later_process_with_the_same_id_is_not_the_owner() -> None:
     assert not Owner(me.host, 2**22 + 1, "").is_alive()
 
 
+def test_a_process_of_another_process_table_is_not_looked_for_in_ours(sqlite_url: str) -> None:
+    """Containers that use their host's network all have its name, and each counts its processes from 1."""
+    me = Owner.current()
+    assert replace(me, table="").is_here()  # as it was written before tables were told apart
+    neighbour = replace(me, pid=2**22 + 1, table=f"{me.table}0")
+    assert Owner.parse(str(neighbour)) == neighbour
+
+    async def run_it() -> None:
+        async with await Ledger.open(sqlite_url) as ledger:
+            await ledger.claim_run("acme", "r1", owner=neighbour)
+            with pytest.raises(RunBusy, match=f"process {neighbour.pid} on {me.host}.*lease ends"):
+                await ledger.claim_run("acme", "r1")
+
+    asyncio.run(run_it())
+
+
 def test_a_run_of_another_host_is_busy_until_its_lease_passes(ledger_url: str) -> None:
     """Nobody can look into another host: its lease decides, and whoever renews it keeps the run."""
 

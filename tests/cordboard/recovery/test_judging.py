@@ -24,6 +24,7 @@ FOUND = st.builds(
     ),
     resumed=st.integers(0, 5),
     again=st.sampled_from(["", "another"]),
+    is_taken_up=st.booleans(),
     is_process_alive=st.booleans(),
     is_held=st.booleans(),
     hindrance=st.sampled_from(["", "changed"]),
@@ -51,7 +52,9 @@ def test_it_is_not_touched_where(differs: dict[str, Any], why: str) -> None:
         assert judged.act is Act.LEAVE and why in judged.why
 
 
-@pytest.mark.parametrize("differs", [{"hindrance": "changed"}, {"again": "another"}, {"resumed": 3}])
+@pytest.mark.parametrize(
+    "differs", [{"hindrance": "changed"}, {"again": "another"}, {"is_taken_up": True}, {"resumed": 3}]
+)
 def test_it_is_not_resumed_but_a_zombie_is_closed_where(differs: dict[str, Any]) -> None:
     assert judge(replace(CRASHED, **differs), BOUNDS).act is Act.LEAVE
     assert judge(replace(SILENT, **differs), BOUNDS).act is Act.CLOSE
@@ -69,4 +72,4 @@ def test_nothing_is_touched_that_lives_is_young_or_was_ended_by_a_person(found: 
     assert not found.is_running or found.silent_seconds >= BOUNDS.silent_seconds
     assert judged.act is Act.RESUME or found.is_running
     if judged.act is Act.RESUME:
-        assert found.resumed < BOUNDS.most_resumes and not found.again and not found.hindrance
+        assert found.resumed < BOUNDS.most_resumes and not (found.again or found.is_taken_up or found.hindrance)

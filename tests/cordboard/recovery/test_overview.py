@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sqlite3
 from collections.abc import Callable
@@ -187,6 +188,64 @@ def command(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[...
     return run
 
 
+def test_a_tenant_that_is_spelled_wrong_does_not_look_like_nothing_to_do(with_ledger: WithLedger, command: Any) -> None:
+    async def nothing(_: Ledger) -> None: ...
+
+    async def work(ledger: Ledger) -> None:
+        await leave(ledger, an_effect(), UNKNOWN)
+
+    with_ledger(nothing)
+    assert command("status", "--tenant", "acme")[0] == 0  # nobody was ever there
+    with_ledger(work)
+    assert command("status", "--tenant", "acme")[0] == 1
+    code, shown, said = command("status", "--tenant", "acmee")
+    assert (code, shown, said) == (2, "", "the ledger knows no tenant 'acmee'. Did you mean acme?\n")
+    assert "It knows acme." in command("resolve", "--list", "--tenant", "other")[2]
+
+
+def test_a_list_that_shows_none_does_not_say_that_there_are_none(with_ledger: WithLedger, command: Any) -> None:
+    async def work(ledger: Ledger) -> None:
+        await leave(ledger, an_effect("orders/\x1b[2J"), UNKNOWN)
+
+    with_ledger(work)
+    assert command("resolve", "--list", "--limit", "0")[1] == "  … and 1 more: --limit N lists them\n"
+    assert "\x1b" not in command("resolve", "--list")[1]
+
+
+def test_a_user_without_a_name_is_asked_for_one(
+    with_ledger: WithLedger, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose user stands in no list."""
+
+    async def work(ledger: Ledger) -> None:
+        await leave(ledger, an_effect(), UNKNOWN)
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000710000")
+
+    with_ledger(work)
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    code, _, said = command("resolve", an_effect().key, "--as", "failed", "--evidence", "log")
+    assert (code, "--by" in said) == (2, True)
+
+
+def test_the_commands_look_at_the_ledger_that_jobs_use(
+    with_ledger: WithLedger, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m flows` reads `.env`: a command that did not would look at a ledger that no job has used."""
+
+    async def work(ledger: Ledger) -> None:
+        await leave(ledger, an_effect(), UNKNOWN)
+
+    with_ledger(work)
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / ".env").write_text(f"CORDBOARD_LEDGER_URL={sqlite_url}\n")
+    monkeypatch.chdir(tmp_path / "repository")
+    monkeypatch.setenv("CORDBOARD_LEDGER_URL", "taken back when the test ends")
+    monkeypatch.delenv("CORDBOARD_LEDGER_URL")
+    assert main(["status"]) == 1
+
+
 def test_the_commands_as_a_person_uses_them(with_ledger: WithLedger, command: Any) -> None:
     async def work(ledger: Ledger) -> None:
         await leave(ledger, an_effect(), UNKNOWN)
@@ -215,6 +274,7 @@ def test_the_commands_as_a_person_uses_them(with_ledger: WithLedger, command: An
         (("resolve", "abcd", "--as", "done", "--evidence", "x"), "there is no ledger at"),
         (("status",), "there is no ledger at"),
         (("status", "--limit", "-1"), "zero or more"),
+        (("status", "--long-hours", "nan"), "zero or more"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_makes_no_ledger(

@@ -175,6 +175,30 @@ def test_it_is_found_by_key_by_the_beginning_of_it_and_by_its_id(on_each: WithLe
     on_each(work)
 
 
+def test_what_people_call_it_finds_it_where_it_is_open(on_each: WithLedger) -> None:
+    async def work(ledger: Ledger) -> None:
+        done, unknown = an_effect("orders/1"), replace(an_effect("orders/2"), subject="notify orders/1")
+        await leave(ledger, done, DONE)
+        await leave(ledger, unknown, UNKNOWN)
+        assert (await resolve(ledger, replace(SAYS_DONE, effect="notify orders/1"))).before.key == unknown.key
+
+    on_each(work)
+
+
+def test_a_number_that_is_another_effect_s_beginning_too_settles_neither(with_ledger: WithLedger) -> None:
+    """Rows are often called by numbers, and keys are hexadecimal: it must not be a matter of luck which is meant."""
+
+    async def work(ledger: Ledger) -> None:
+        other = an_effect("orders/1")
+        named = replace(an_effect("orders/2"), subject=other.key[:5])
+        for effect in (other, named):
+            await leave(ledger, effect, UNKNOWN)
+        with pytest.raises(BadCall, match="several effects are called"):
+            await resolve(ledger, replace(SAYS_DONE, effect=other.key[:5]))
+
+    with_ledger(work)
+
+
 def test_none_and_several_are_errors_that_help(with_ledger: WithLedger) -> None:
     async def work(ledger: Ledger) -> None:
         same = [an_effect(), an_effect(operation="cxone.other")]

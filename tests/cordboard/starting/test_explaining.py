@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from cordboard.starting.model import Batch
 from tests.cordboard.starting.conftest import TRIGGER, WORKFLOW
 
 NOW = 1_795_000_000.0
-Explained = Callable[[Callable[[Ledger], Coroutine[Any, Any, None]]], dict[str, Any]]
+SUNDAY = Batch(TRIGGER, None, "acme", "sunday")  # type: ignore[arg-type]
+Explained = Callable[..., dict[str, Any]]
 
 
 def asking(batch: str, count: int, priority: int = 5, limit: int = 2) -> Asking:
@@ -41,11 +43,11 @@ def clock() -> list[float]:
 def explained(tmp_path: Path, clock: list[float]) -> Explained:
     """What is said of the batch `sunday` once something was done to the ledger."""
 
-    def run(work: Callable[[Ledger], Coroutine[Any, Any, None]]) -> dict[str, Any]:
+    def run(work: Callable[[Ledger], Coroutine[Any, Any, None]], batch: Batch = SUNDAY) -> dict[str, Any]:
         async def main() -> dict[str, Any]:
             async with await Ledger.open(f"sqlite:///{tmp_path / 'l.db'}", clock=lambda: clock[0]) as ledger:
                 await work(ledger)
-                return await explain(Batch(TRIGGER, None, "acme", "sunday"), ledger)  # type: ignore[arg-type]
+                return await explain(batch, ledger)
 
         return asyncio.run(main())
 
@@ -74,6 +76,29 @@ def test_it_says_who_waits_and_for_what(explained: Explained) -> None:
         "this batch (priority 5) waits with 4 starts for a place: up to 2 of 2 instances run",
         "batch evening (priority 7) waits with 3 starts for a place: up to 2 of 2 instances run",
     ]
+
+
+async def two_wait(ledger: Ledger) -> None:
+    await count_of(ledger, asking("start-1", 2), 2)
+    await ledger.write(lambda c, now: take(c, now, asking("start-1", 2)))
+    await ledger.write(lambda c, now: take(c, now, asking("start-2", 1)))
+
+
+def test_of_a_single_start_without_a_run_key_it_says_what_its_whole_workflow_waits_for(explained: Explained) -> None:
+    """No run can be the one that is meant; that nobody works on it would be wrong."""
+    said = explained(two_wait, replace(SUNDAY, run_key=""))
+    assert said["workers"] is None
+    assert said["sentences"][0] == (
+        f"each single start has a run key of its own, and none was given: this is of all of {WORKFLOW}"
+    )
+    assert [each["batch"] for each in said["waiting"]] == ["start-1", "start-2"]
+
+
+@pytest.mark.parametrize(("limit", "said"), [(2, 0), (5, 1), (None, 0)])
+def test_a_limit_that_another_batch_gave_is_said(explained: Explained, limit: int | None, said: int) -> None:
+    sentences = explained(two_wait, replace(SUNDAY, limit=limit))["sentences"]
+    told = "another batch has given the limit 2, and this one 5: give all the same"
+    assert sentences.count(told) == said
 
 
 def test_a_failed_count_is_said_with_its_reason(explained: Explained) -> None:

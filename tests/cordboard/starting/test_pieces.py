@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cordboard.errors import VendorFailed
 from cordboard.records.audit import verify
-from cordboard.records.effects import EffectState
+from cordboard.records.effects import Effect, EffectState
 from cordboard.records.ledger import Ledger
 from cordboard.records.schema import effects, instances, slots
 from cordboard.starting.pieces import is_in_other_hands, start_piece
@@ -54,6 +54,20 @@ def test_each_row_becomes_one_instance_and_a_second_run_starts_nothing(place: Pl
 def test_a_key_means_the_same_start_in_every_batch_of_the_workflow(place: Place) -> None:
     place.start(place.batch(5, "sunday"))
     assert place.start(place.batch(6, "monday")).started == 1
+
+
+def test_another_operation_may_have_the_same_id(place: Place) -> None:
+    """A chain `wf_reminder` under the run key `A0` says nothing of the start of `A0`."""
+
+    async def other() -> None:
+        async with await Ledger.open(place.ledger) as ledger, await ledger.claim_run("acme", "chain") as run:
+            effect = Effect("acme", "cxone.dataactions.execute", f"{WORKFLOW}/A0", "0" * 64, "A0", "neither")
+            await run.intend(effect)
+            await run.conclude(effect, EffectState.UNKNOWN)
+
+    asyncio.run(other())
+    ended = place.start(place.batch(2))
+    assert (ended.started, ended.unknown, len(place.references)) == (2, 0, 2)
 
 
 def test_without_a_key_the_content_counts_within_its_run_key(place: Place) -> None:

@@ -37,7 +37,7 @@ async def left_by_a_dead_worker(place: Place, batch: Any, count: int) -> None:
         handle = await run.ledger.claim_run("acme", run_key, owner=DEAD)
         sent = [effect_of(batch, start) for start in piece.read()][:count]
         wanted = [(effect.key, run_key) for effect in sent]
-        asking = Asking("acme", WORKFLOW, batch.limit, batch.run_key, "dead", 5, wanted, 0.0)
+        asking = Asking("acme", WORKFLOW, batch.limit, batch.run_key, "dead", 5, wanted)
         ticket = (await run.ledger.write(lambda c, now: take(c, now, asking))).ticket
         await run.ledger.write(lambda c, now: counted(c, now, asking, ticket, 0))
         assert (await run.ledger.write(lambda c, now: take(c, now, asking))).granted == count

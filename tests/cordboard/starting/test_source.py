@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cordboard.errors import BadCall, CordboardError, Theirs
+from cordboard.errors import BadCall, CordboardError, Ours, Theirs
 from cordboard.starting import source
 from cordboard.starting.keeping import KEPT_SECONDS
+from tests.cordboard.starting.conftest import TRIGGER
 
 TODAY = date(2026, 11, 21)
 SECRET = "s3cr3t-in-the-address"
@@ -128,6 +129,29 @@ def test_what_was_fetched_goes_after_a_week(tmp_path: Path) -> None:
     os.utime(old.parent, (before, before))
     fetch(tmp_path, "https://files.example.org/rows-2.csv")
     assert left(tmp_path) == ["rows-2.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none-{today}.csv", "none-2026-11-21.csv.*cannot be read"),
+        ("rows.xlsx", "ends in .csv or .jsonl"),
+        ("other.csv", "no column `id`"),
+        ("", "no rows were given"),
+        ("http://elsewhere.example.org/rows.csv", "must start with https"),
+        ("https://files.example.org/rows.xlsx", "must end in .csv"),
+    ],
+)
+def test_what_is_wrong_with_the_place_is_told_before_a_row_is_read(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "other.csv").write_text("customer,priority\nC,5\n")
+    place = name if not name or "://" in name else str(tmp_path / name)
+    with pytest.raises(Ours, match=said):
+        source.check_source(TRIGGER, place, TODAY)
+
+
+def test_a_place_that_can_be_read_is_not_read_further(tmp_path: Path) -> None:
+    (tmp_path / "rows-2026-11-21.csv").write_text('id,customer,priority\n"never closed')
+    source.check_source(TRIGGER, str(tmp_path / "rows-{today}.csv"), TODAY)
 
 
 def test_a_place_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:

@@ -225,6 +225,16 @@ def test_a_trigger_can_be_checked_without_rows(folder: Path, capsys: pytest.Capt
     assert main(["schema", "trigger"]) == 0
 
 
+def test_a_batch_without_a_key_is_told_of_and_is_no_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A corrected file would start everything again."""
+    (folder / "t.yaml").write_text(TRIGGER.replace('key: "{{ row.id }}"\n', ""))
+    (folder / "r.csv").write_text(f"{HEADER}1,85,x\n")
+    told = "t.yaml:1: warning [trigger/no-key] a batch without `key`: where one line of its file is changed, all its"
+    for arguments in ((), ("--rows", "r.csv")):
+        assert check(*arguments) == 0
+        assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_memory_does_not_grow_with_the_file(ending: str, folder: Path) -> None:
     """Rows are read one by one."""

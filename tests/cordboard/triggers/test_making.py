@@ -109,6 +109,12 @@ def test_values_have_sizes() -> None:
     ]
 
 
+@pytest.mark.parametrize("key", [" A1", "A1 ", "A1\t", "\u00a0A1"])
+def test_a_key_with_spaces_around_it_is_no_other_start(key: str) -> None:
+    (text,) = [said for _, said in wrong({**GOOD, "id": key})]
+    assert "has spaces around it" in text
+
+
 @given(st.permutations(list(GOOD.items())), st.permutations(HEAD), st.permutations(VARIABLES))
 @settings(max_examples=count(50, 500), deadline=None)
 def test_the_order_of_fields_makes_no_difference(

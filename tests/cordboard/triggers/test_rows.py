@@ -57,7 +57,8 @@ def test_csv_that_anybody_writes_comes_back(data: Any, columns: list[str], bom: 
     with (path := tmp_path / "rows.csv").open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as stream:
         csv.writer(stream).writerows([columns, *written])
     read = rows_of(path)
-    assert [row.fields for row in read] == [dict(zip(columns, cells, strict=True)) for cells in written]
+    fit = [row.fields if row.unfit is None else dict(zip(columns, row.raw, strict=True)) for row in read]
+    assert fit == [dict(zip(columns, cells, strict=True)) for cells in written]
     assert [row.number for row in read] == list(range(1, len(written) + 1))
 
 
@@ -77,6 +78,24 @@ def test_lines_are_those_of_the_file_also_behind_a_cell_of_several(tmp_path: Pat
         (3, 6, "3"),
         (4, 9, "4"),
     ]
+
+
+@pytest.mark.parametrize("column", range(4))
+@pytest.mark.parametrize("hidden", [1, 3])
+def test_rows_that_two_stray_quotes_hide_are_not_left_out_in_silence(tmp_path: Path, column: int, hidden: int) -> None:
+    """What is left has as many cells as the header, and would be sent; the others would never be missed."""
+    cells = [[f"A{row}", f"B{row}", f"C{row}", f"D{row}"] for row in range(hidden + 2)]
+    cells[0][column], cells[hidden][column] = f'"{cells[0][column]}', f'{cells[hidden][column]}"'
+    read = rows_of(write(tmp_path, "\n".join(["a,b,c,d", *map(",".join, cells)]) + "\n"))
+    told = f"{hidden} more row{'' if hidden == 1 else 's'} may stand inside a quoted cell"
+    assert [bool(row.unfit) for row in read] == [True, False]
+    assert read[0].unfit is not None and told in read[0].unfit.reason
+
+
+@pytest.mark.parametrize("note", ["two\nlines", "a, b\nc, d", "1, Main St\nSpringfield, IL, 62701", "\n", ",,,\n,,"])
+def test_a_cell_of_several_lines_is_text(tmp_path: Path, note: str) -> None:
+    rows = rows_of(write(tmp_path, f'a,b,c,note\n1,2,3,"{note}"\n'))
+    assert [(row.unfit, row.fields["note"]) for row in rows] == [(None, note)]
 
 
 def test_a_byte_that_is_not_utf8_spoils_its_row_alone_and_its_line_is_said(tmp_path: Path) -> None:

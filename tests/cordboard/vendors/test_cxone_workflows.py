@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -164,10 +164,22 @@ def test_what_is_asked_for_stays_one_value_of_the_query(workflow: str, reference
     assert counted == {"workflowId": [workflow], "status": ["running"], "pageSize": ["1"]}
 
 
-@pytest.mark.parametrize("instance_id", ["", "..", "a/b", "a?b", "a#b", "%2e%2e", "a b", "ä", "x" * 129, "a\n"])
+@pytest.mark.parametrize(
+    "instance_id", ["", ".", "..", ".a", "a/b", "a\\b", "a?b", "a#b", "a;b", "%2e%2e", "x" * 201, "a\n", "a\u202e"]
+)
 def test_an_id_that_would_lead_elsewhere_is_refused(instance_id: str) -> None:
     with pytest.raises(BadCall, match="instance id"):
         read_instance(instance_id)
+
+
+@pytest.mark.parametrize(
+    "instance_id", ["urn:uuid:0-1", "i-1", "a b", "ä", "+1=~,@", "{a}", "a..b", "x" * MAX_INSTANCE_ID, "é" * 200]
+)
+def test_what_can_be_started_can_be_asked_for(instance_id: str) -> None:
+    """The path, decoded once as a server does, names that instance and no other."""
+    path = read_instance(instance_id).path
+    assert path.isascii() and path.count("/") == 5
+    assert unquote(path) == f"/api/v2/workflows/instances/{instance_id}"
 
 
 def test_a_key_is_sent_only_where_there_is_one() -> None:
