@@ -1,56 +1,92 @@
-"""`make up`: Prefect server, worker, receiver and sandbox on this machine, deployments registered, until Ctrl-C."""
+"""`make up`: Prefect server, worker, receiver and sandbox on this machine, deployments registered, until Ctrl-C.
+
+`make up TENANT=1` leaves the sandbox out: runs then talk to the tenant whose credentials stand in blocks.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
 import shlex
-import signal
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import load_dotenv
 
-from cordboard.errors import CordboardError, Theirs
+from cordboard.errors import CordboardError
+from deployments import tenant
+from deployments.children import CHECKOUT, Children, end_in_order
+from deployments.deploying import deploy
 from deployments.hardening import hardened, watch_for_zombies
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
 
 PORT = int(os.environ.get("CORDBOARD_PORT", "4200"))
 SANDBOX_PORT = int(os.environ.get("CORDBOARD_SANDBOX_PORT", "4280"))
 RECEIVER_PORT = int(os.environ.get("CORDBOARD_RECEIVER_PORT", "4290"))
 POOL = "cordboard"
-CHECKOUT = Path(__file__).parent.parent
+COMPLETION_TRIGGER = "apply completions when one is received"
+PYTHON = [sys.executable, "-m"]
+PREFECT = [*PYTHON, "prefect"]
 WEBHOOK_SECRET = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1vLWRlbW8="  # noqa: S105  the sandbox's, not anybody's
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Starts everything, prints the addresses, waits, and stops everything in reverse order."""
+    asked = _parser().parse_args(argv)
     os.umask(0o077)  # what we and our children write holds what vendors returned
     load_dotenv(CHECKOUT / ".env")
-    environment = _environment()
-    os.environ.update(environment)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    stated = dict(os.environ)
+    if asked.tenant:  # no run takes credentials from anything but a block
+        for name in [name for name in os.environ if name.startswith(tenant.PREFIXES)]:
+            del os.environ[name]
+    end_in_order()
     try:
-        with contextlib.ExitStack() as stack:
-            _start_all(stack, environment)
-            print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSign in      {_how_to_sign_in(environment)}")
-            print(f"Sandbox      http://127.0.0.1:{SANDBOX_PORT}")
-            print(f"Receiver     http://127.0.0.1:{RECEIVER_PORT}/completions")
-            print(f"Other shells set -a; . {shlex.quote(environment['CORDBOARD_HOME'])}/prefect.env; set +a")
-            print("Run one      Deployments, run-chain, Run, Quick run")
-            print("A run that chooses no credentials block talks to the sandbox. Ctrl-C stops it all.", flush=True)
-            signal.pause()
+        with Children(_home(), _ports(with_sandbox=not asked.tenant)) as children:
+            environment = _environment(with_sandbox=not asked.tenant)
+            os.environ.update(environment)
+            _start_server(children, environment)
+            found = asyncio.run(register(environment, stated if asked.tenant else None, renew=asked.renew))
+            _start_others(children, environment, found)
+            _say(environment, found)
+            children.watch()
     except KeyboardInterrupt:
         print("\nStopped.")
     except CordboardError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments.up", description=__doc__.splitlines()[0])
+    parser.add_argument("--tenant", action="store_true", help="no sandbox: runs talk to a tenant")
+    parser.add_argument("--renew", action="store_true", help="ask for the tenant's credentials again")
+    return parser
+
+
+def _say(environment: Mapping[str, str], found: tenant.Tenant | None) -> None:
+    print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSign in      {_how_to_sign_in(environment)}")
+    if found is None:
+        print(f"Sandbox      http://127.0.0.1:{SANDBOX_PORT}")
+    for block in found.credentials if found else ():
+        print(f"Tenant       {block.tenant()} (block {block.get_block_type_slug()}/{tenant.NAME})")
+    if found is None or found.receiver:
+        print(f"Receiver     http://127.0.0.1:{RECEIVER_PORT}/completions")
+    if found and found.is_secret_new and sys.stdout.isatty():
+        print(f"Senders sign with {found.receiver['CORDBOARD_COMPLETION_SECRETS']} (shown only now)")
+    print(f"Other shells set -a; . {shlex.quote(environment['CORDBOARD_HOME'])}/prefect.env; set +a")
+    if found is None:
+        print("Run one      Deployments, run-chain, Run, Quick run")
+        print("Runs talk to the sandbox. Ctrl-C stops it all.", flush=True)
+    else:
+        print("Begin with   Deployments, register-ivr, Run, Custom run: it plans, and sends nothing")
+        print("Runs talk to the tenant, for real. Ctrl-C stops it all.", flush=True)
 
 
 def _how_to_sign_in(environment: Mapping[str, str]) -> str:
@@ -60,51 +96,77 @@ def _how_to_sign_in(environment: Mapping[str, str]) -> str:
     return f"with PREFECT_API_AUTH_STRING of {environment['CORDBOARD_HOME']}/prefect.env"
 
 
-def _start_all(stack: contextlib.ExitStack, environment: Mapping[str, str]) -> None:
-    python = [sys.executable, "-m"]
+def _start_server(children: Children, environment: Mapping[str, str]) -> None:
     print("Starting the Prefect server …", flush=True)
-    server = stack.enter_context(_child([*python, "prefect", "server", "start", "--port", str(PORT)], environment))
-    _wait_for(f"http://127.0.0.1:{PORT}/api/health", server)
-    print("Registering blocks and deployments …", flush=True)
-    asyncio.run(_register(environment))
-    subprocess.run(
-        [*python, "prefect", "--no-prompt", "deploy", "--all"],
-        check=True,
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
-    asyncio.run(_switch_on("apply completions when one is received"))
-    print("Starting sandbox, receiver and worker …", flush=True)
-    definition = ["--definition", str(_sandbox_file(environment))]
-    command = [*python, "cordboard", "sandbox", "--port", str(SANDBOX_PORT), *definition]
-    sandbox = stack.enter_context(_child(command, environment))
-    _wait_for(f"http://127.0.0.1:{SANDBOX_PORT}/healthz", sandbox)
-    receiver = [*python, "deployments.receiver", "--port", str(RECEIVER_PORT)]
-    _wait_for(f"http://127.0.0.1:{RECEIVER_PORT}/healthz", stack.enter_context(_child(receiver, environment)))
-    stack.enter_context(_child([*python, "prefect", "worker", "start", "--pool", POOL, "--name", "here"], environment))
+    command = [*PREFECT, "server", "start", "--port", str(PORT)]
+    children.start("server", command, environment, f"http://127.0.0.1:{PORT}/api/health")
 
 
-async def _register(environment: Mapping[str, str]) -> None:
-    """Registers block types, the sandbox's blocks, the work pool and the automation; again changes nothing."""
+def _start_others(children: Children, environment: Mapping[str, str], found: tenant.Tenant | None) -> None:
+    """Sandbox, receiver and worker; with a tenant no sandbox, and a receiver where its workflows report."""
+    print("Starting " + ("sandbox, receiver and worker …" if found is None else "the worker …"), flush=True)
+    if found is None:
+        definition = ["--definition", str(_sandbox_file(environment))]
+        command = [*PYTHON, "cordboard", "sandbox", "--port", str(SANDBOX_PORT), *definition]
+        children.start("sandbox", command, environment, f"http://127.0.0.1:{SANDBOX_PORT}/healthz")
+    if found is None or found.receiver:
+        command = [*PYTHON, "deployments.receiver", "--port", str(RECEIVER_PORT)]
+        receiving = {**environment, **(found.receiver if found else {})}
+        children.start("receiver", command, receiving, f"http://127.0.0.1:{RECEIVER_PORT}/healthz")
+    children.start("worker", [*PREFECT, "worker", "start", "--pool", POOL, "--name", "here"], environment)
+
+
+async def register(
+    environment: Mapping[str, str], stated: Mapping[str, str] | None, *, renew: bool
+) -> tenant.Tenant | None:
+    """Registers block types, blocks, work pool, automation and deployments; again changes nothing.
+
+    Args:
+        environment: of our children.
+        stated: the environment as it was, which may state a tenant's credentials; None for the sandbox.
+        renew: ask for the tenant's credentials again.
+    """
     from prefect.client.orchestration import get_client  # noqa: PLC0415  reads the settings at import
     from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
     from prefect.exceptions import ObjectAlreadyExists  # noqa: PLC0415
 
-    from blocks.cxone import CXoneCredentials  # noqa: PLC0415
-    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
-    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
     from deployments.register_blocks import register_blocks  # noqa: PLC0415
 
-    await register_blocks()
-    base = f"http://127.0.0.1:{SANDBOX_PORT}"
-    for vendor in (CXoneCredentials, GenesysCloudCredentials):
-        await vendor.from_env(environment).save("sandbox", overwrite=True)
-    await WebhookEndpoint(url=f"{base}/webhooks/status", secret=WEBHOOK_SECRET).save("sandbox", overwrite=True)
+    known = await register_blocks()
+    found = None if stated is None else await tenant.find_tenant(stated, renew=renew)
+    if found is None:
+        await _save_sandbox(environment)
+    print("Registering blocks and deployments …", flush=True)
     async with get_client() as client:
         with contextlib.suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         await watch_for_zombies(client)
+        place = "sandbox" if found is None else tenant.NAME
+        slugs = [slug for slug in known if await _is_there(client, slug, place)]
+    on = [COMPLETION_TRIGGER] if found is None or found.receiver else []
+    await deploy(POOL, place, slugs, on, environment)
+    return found
+
+
+async def _is_there(client: PrefectClient, slug: str, name: str) -> bool:
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415  as above
+
+    try:
+        await client.read_block_document_by_name(name, slug)
+    except ObjectNotFound:
+        return False
+    return True
+
+
+async def _save_sandbox(environment: Mapping[str, str]) -> None:
+    from blocks.cxone import CXoneCredentials  # noqa: PLC0415  as above
+    from blocks.genesys import GenesysCloudCredentials  # noqa: PLC0415
+    from blocks.webhook import WebhookEndpoint  # noqa: PLC0415
+
+    for vendor in (CXoneCredentials, GenesysCloudCredentials):
+        await vendor.from_env(environment).save("sandbox", overwrite=True)
+    url = f"http://127.0.0.1:{SANDBOX_PORT}/webhooks/status"
+    await WebhookEndpoint(url=url, secret=WEBHOOK_SECRET).save("sandbox", overwrite=True)
 
 
 def _sandbox_file(environment: Mapping[str, str]) -> Path:
@@ -121,27 +183,23 @@ def _sandbox_file(environment: Mapping[str, str]) -> Path:
     return file
 
 
-async def _switch_on(trigger: str) -> None:
-    """Turns an event trigger on that prefect.yaml registers switched off."""
-    from prefect.client.orchestration import get_client  # noqa: PLC0415  reads the settings at import
-
-    async with get_client() as client:
-        for automation in await client.read_automations_by_name(trigger):
-            await client.resume_automation(automation.id)
+def _home() -> Path:
+    return Path(os.environ.get("CORDBOARD_HOME") or ".cordboard").absolute()
 
 
-def _environment() -> dict[str, str]:
-    from cordboard.sandbox.definition import default_definition  # noqa: PLC0415
-    from cordboard.sandbox.server import environment  # noqa: PLC0415
+def _ports(*, with_sandbox: bool) -> dict[str, int]:
+    ours = {"CORDBOARD_PORT": PORT, "CORDBOARD_RECEIVER_PORT": RECEIVER_PORT}
+    return ours | ({"CORDBOARD_SANDBOX_PORT": SANDBOX_PORT} if with_sandbox else {})
 
-    home = Path(os.environ.get("CORDBOARD_HOME", ".cordboard")).absolute()
+
+def _environment(*, with_sandbox: bool) -> dict[str, str]:
+    """Of every child: what the environment states stays, but what is a tenant's never gets into the sandbox's runs."""
+    home = _home()
     prefect_home = os.environ.get("PREFECT_HOME", str(home / "prefect"))
-    sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
-    erp = {"CORDBOARD_ERP_URL": f"{sandbox}/erp/records", "CORDBOARD_ERP_SECRET": WEBHOOK_SECRET}
+    as_json = {"PREFECT_LOGGING_SETTINGS_PATH": str(CHECKOUT / "flows" / "logging.yml")}
     return {
-        **({} if os.environ.get("CORDBOARD_ERP_URL") else erp),
-        "CORDBOARD_COMPLETION_SECRETS": os.environ.get("CORDBOARD_COMPLETION_SECRETS") or WEBHOOK_SECRET,
-        **environment(default_definition(), sandbox),
+        **(as_json if os.environ.get("CORDBOARD_LOG_FORMAT") == "json" else {}),
+        **(_of_the_sandbox() if with_sandbox else {}),
         "CORDBOARD_HOME": str(home),
         **hardened(os.environ, home, Path(prefect_home), PORT),
         "PREFECT_HOME": prefect_home,
@@ -152,41 +210,21 @@ def _environment() -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def _child(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process in a session of its own, so that Ctrl-C reaches us first and we stop children in order."""
-    log = Path(environment["CORDBOARD_HOME"]) / "logs" / f"{command[2]}-{command[3]}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            command,
-            cwd=CHECKOUT,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+def _of_the_sandbox() -> dict[str, str]:
+    from cordboard.sandbox.definition import default_definition  # noqa: PLC0415
+    from cordboard.sandbox.server import environment  # noqa: PLC0415
 
-
-def _wait_for(url: str, child: subprocess.Popen[bytes], seconds: float = 180) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if child.poll() is not None:
-            raise Theirs(f"{' '.join(map(str, child.args[2:]))} ended at once; see .cordboard/logs")  # type: ignore[index]
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  loopback only
-            return
-        time.sleep(0.2)
-    raise Theirs(f"{url} did not answer within {seconds:.0f} s; see .cordboard/logs")
+    sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
+    return {
+        "CORDBOARD_TENANT": "",  # else a row that was tried here counts as started there, and never is
+        "CORDBOARD_ERP_URL": f"{sandbox}/erp/records",
+        "CORDBOARD_ERP_SECRET": WEBHOOK_SECRET,
+        "CORDBOARD_WEBHOOK_URL": f"{sandbox}/webhooks/status",
+        "CORDBOARD_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "CORDBOARD_COMPLETION_SECRETS": WEBHOOK_SECRET,
+        "CORDBOARD_COMPLETION_SHARED_SECRETS": "",
+        **environment(default_definition(), sandbox),
+    }
 
 
 if __name__ == "__main__":

@@ -67,10 +67,10 @@ def completion(number: int, status: str = "completed", **more: Any) -> bytes:
     return json.dumps(body | more).encode()
 
 
-def signed(body: bytes, message_id: str, at: float | None = None) -> dict[str, str]:
+def signed(body: bytes, message_id: str, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
     """The headers of a signed callback, made without the code that verifies them."""
     timestamp = str(int(time.time() if at is None else at))
-    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
     signature = base64.b64encode(hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")).decode()
     return {
         "content-type": "application/json",

@@ -1,131 +1,200 @@
-"""`make up` as a person meets it: all of it starts, hardened, a run from the UI's form works, Ctrl-C stops it."""
+"""What `make up` deploys where, and where it takes a tenant's credentials from; all of it together runs elsewhere."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import signal
-import socket
-import subprocess
+import asyncio
+import contextlib
+import io
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
-from dotenv import dotenv_values
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 
-from cordboard.sandbox.definition import default_definition
-from cordboard.sandbox.server import environment as sandbox_variables
+from cordboard.errors import BadCall
+from cordboard.sandbox.server import RunningSandbox, running_sandbox
+from deployments.deploying import Standing, arrange, as_in_the_file, blocks_for
+from deployments.tenant import NAME, RECEIVER_SECRET, find_tenant
+from tests.deployments.upping import DEPLOYMENTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+SLUGS = {"cxone-credentials", "genesys-cloud-credentials", "cordboard-webhook"}
+SIMULATION = next(each for each in DEPLOYMENTS if each["name"] == "simulate-ivr")
+HOSPITAL, CLINIC = (trigger["name"] for trigger in SIMULATION["triggers"])
 
 
-def test_up_runs_a_deployment_with_a_block_and_stops_whole(
-    tmp_path: Path, checkout: Path, wait_until: Callable[..., None]
+def arranged(before: Standing | None, place: str = "tenant") -> dict[str, Any]:
+    """The deployment of simulations as it would be deployed."""
+    deployment = deepcopy(SIMULATION)
+    arrange(deployment, place, {"credentials": "cxone-credentials"}, [], before)
+    return deployment
+
+
+def standing(place: str) -> Standing:
+    """Somebody paused the deployment, resumed its schedule, added one, and switched a trigger on."""
+    own = {"cron": "0 12 * * *", "timezone": "UTC", "active": True, "parameters": {}}
+    return Standing(place, True, {"nightly": True, "gone": True}, (own,), {HOSPITAL: True, "gone": True})
+
+
+def test_each_deployment_gets_the_blocks_of_its_place_and_its_tag() -> None:
+    deployment = arranged(None)
+    block = {"$ref": {"block_document_slug": "cxone-credentials/tenant"}}
+    assert deployment["parameters"] == {"credentials": block, **SIMULATION["parameters"]}
+    assert deployment["tags"] == ["call-flow", "tenant"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "blocks"),
+    [
+        ("run_chain", {"credentials": "cxone-credentials", "webhook": "cordboard-webhook"}),
+        ("update_ivr", {"credentials": "genesys-cloud-credentials", "webhook": "cordboard-webhook"}),
+        ("simulate_ivr", {"credentials": "cxone-credentials"}),
+        ("notify_failure", {"webhook": "cordboard-webhook"}),
+        ("recover_runs", {}),
+    ],
+)
+def test_a_flow_gets_the_types_of_block_that_it_takes_and_that_there_are(flow: str, blocks: dict[str, str]) -> None:
+    assert blocks_for(f"flows.{flow}.{flow}", SLUGS) == blocks
+    there = {name: slug for name, slug in blocks.items() if slug != "cordboard-webhook"}
+    assert blocks_for(f"flows.{flow}.{flow}", SLUGS - {"cordboard-webhook"}) == there
+
+
+def test_what_a_person_switched_stays_switched() -> None:
+    deployment = arranged(standing("tenant"))
+    assert deployment["paused"] is True
+    assert [(each.get("slug"), each["active"]) for each in deployment["schedules"]] == [("nightly", True), (None, True)]
+    assert {each["name"]: each["enabled"] for each in deployment["triggers"]} == {HOSPITAL: True, CLINIC: False}
+
+
+def test_schedules_and_triggers_without_a_name_get_one_and_are_not_doubled() -> None:
+    """One without a slug would be taken for one that somebody added, and kept beside itself at the next start."""
+    deployment: dict[str, Any] = {"name": "mine", "schedules": [{"interval": 60}], "triggers": [{"enabled": False}]}
+    before = Standing("tenant", False, {"schedule-1": True}, (), {"mine__automation_1": True})
+    arrange(deployment, "tenant", {}, [], before)
+    assert deployment["schedules"] == [{"slug": "schedule-1", "interval": 60, "active": True}]
+    assert deployment["triggers"] == [{"name": "mine__automation_1", "enabled": True}]
+
+
+@pytest.mark.parametrize("before", [None, standing("sandbox"), standing("")])
+def test_what_was_switched_on_elsewhere_is_off_at_a_tenant(before: Standing | None) -> None:
+    deployment = arranged(before)
+    assert "paused" not in deployment
+    assert [(each["slug"], each["active"]) for each in deployment["schedules"]] == [("nightly", False)]
+    assert not any(each["enabled"] for each in deployment["triggers"])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "written"),
+    [
+        (
+            CronSchedule(cron="0 4 * * 1", timezone="Europe/Berlin"),
+            {"cron": "0 4 * * 1", "day_or": True, "timezone": "Europe/Berlin"},
+        ),
+        (RRuleSchedule(rrule="FREQ=DAILY", timezone="UTC"), {"rrule": "FREQ=DAILY", "timezone": "UTC"}),
+        (
+            IntervalSchedule(interval=timedelta(hours=1), anchor_date=datetime(2026, 1, 1, tzinfo=UTC), timezone="UTC"),
+            {"interval": 3600.0, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"},
+        ),
+    ],
+)
+def test_a_schedule_that_somebody_added_is_written_as_the_file_has_schedules(
+    schedule: Any, written: dict[str, Any]
 ) -> None:
-    port, sandbox_port, receiver_port = free_port(), free_port(), free_port()
-    home = tmp_path / "home"
-    environment = {
-        **os.environ,
-        "CORDBOARD_HOME": str(home),
-        "CORDBOARD_PORT": str(port),
-        "CORDBOARD_SANDBOX_PORT": str(sandbox_port),
-        "CORDBOARD_RECEIVER_PORT": str(receiver_port),
-    }
-    environment.pop("PREFECT_HOME", None)
-    printed = tmp_path / "up.txt"
-    with printed.open("wb") as output:
-        up = subprocess.Popen([sys.executable, "-m", "deployments.up"], env=environment, stdout=output, cwd=checkout)
-    try:
-        wait_until(lambda: "Ctrl-C stops it all." in printed.read_text() or up.poll() is not None, 240)
-        assert up.poll() is None, printed.read_text()
-        assert passwords_in(home).isdisjoint(printed.read_text().split())
-        with client_of(home) as client:
-            run = run_with_the_sandboxes_block(client)
-            wait_until(lambda: state_of(client, run) in {"Completed", "Failed", "Crashed"}, 120)
-            assert state_of(client, run) == "Completed"
-        the_doctor_is_content(environment, sandbox_port)
-        the_doctor_sees_a_wrong_password(environment)
-    finally:
-        up.send_signal(signal.SIGINT)
-        up.wait(60)
-    assert up.returncode == 0
-    assert not any(is_open(each) for each in (port, sandbox_port, receiver_port))
-    assert [path for path in (home, *home.rglob("*")) if path.stat().st_mode & 0o077] == []
+    added = SimpleNamespace(schedule=schedule, active=True, parameters={"note": "mine"})
+    assert as_in_the_file(added) == {**written, "active": True, "parameters": {"note": "mine"}}
 
 
-def passwords_in(home: Path) -> set[str]:
-    kept = dotenv_values(home / "prefect.env")["PREFECT_API_AUTH_STRING"] or ""
-    return {kept, kept.partition(":")[2], (home / "prefect.key").read_text().strip()}
+# --- where credentials come from; there is no terminal ----------------------------------------------------------------
 
 
-def client_of(home: Path) -> httpx.Client:
-    """A client as the UI is one: signed in, with a token against forged requests. Without either it is refused."""
-    kept = dotenv_values(home / "prefect.env")
-    url = str(kept["PREFECT_API_URL"])
-    assert httpx.get(f"{url}/admin/version").status_code == 401
-    signed = {"Authorization": f"Basic {base64.b64encode(str(kept['PREFECT_API_AUTH_STRING']).encode()).decode()}"}
-    assert httpx.post(f"{url}/flows/count", headers=signed).status_code == 403
-    token = httpx.get(f"{url}/csrf-token", params={"client": "test"}, headers=signed).raise_for_status().json()["token"]
-    headers = {**signed, "Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
-    return httpx.Client(base_url=f"{url}/", headers=headers, timeout=30)
+@pytest.fixture
+def tenant() -> Iterator[RunningSandbox]:
+    """A tenant, played by a sandbox."""
+    with running_sandbox() as box:
+        yield box
 
 
-def doctor(environment: dict[str, str], **more: str) -> tuple[int, dict[str, dict[str, str]]]:
-    command = [sys.executable, "-m", "cordboard", "doctor", "--json"]
-    environment = {**environment, **more}
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
-    return done.returncode, {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+@pytest.fixture
+def find(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Looks for credentials, where nobody can be asked; blocks that it made are deleted."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    yield lambda environ, renew=False: asyncio.run(find_tenant(environ, renew=renew))
+    asyncio.run(forget())
 
 
-def the_doctor_is_content(environment: dict[str, str], sandbox_port: int) -> None:
-    """All of it is green, with no more of a set-up than the home that `make up` wrote."""
-    login = sandbox_variables(default_definition(), f"http://127.0.0.1:{sandbox_port}")
-    code, found = doctor(environment, **login)
-    assert (code, [check for check in found.values() if check["mend"]]) == (0, [])
-    assert found["prefect workers"]["message"] == "1 online"
-    assert {name for name in found if name.startswith("prefect")} == {
-        "prefect",
-        *(f"prefect {each}" for each in ("sign-in", "address", "cors", "csrf", "encryption", "leases", "heartbeat")),
-        *(f"prefect {each}" for each in ("results", "workers")),
-    }
-    assert {check["standing"] for name, check in found.items() if name.startswith("prefect")} == {"ok"}
+async def forget() -> None:
+    from prefect.blocks.system import Secret
+
+    from blocks.cxone import CXoneCredentials
+    from blocks.genesys import GenesysCloudCredentials
+
+    for block, name in ((CXoneCredentials, NAME), (GenesysCloudCredentials, NAME), (Secret, RECEIVER_SECRET)):
+        with contextlib.suppress(ValueError):
+            await block.adelete(name)
 
 
-def the_doctor_sees_a_wrong_password(environment: dict[str, str]) -> None:
-    code, found = doctor(environment, PREFECT_API_AUTH_STRING="cordboard:wrong-canary")
-    assert (code, found["prefect sign-in"]["standing"]) == (1, "error")
-    assert "Set PREFECT_API_AUTH_STRING to the server's" in found["prefect sign-in"]["mend"]
-    assert "wrong-canary" not in json.dumps(found)
+@pytest.mark.prefect
+def test_without_any_it_is_said_how_to_give_them(find: Callable[..., Any]) -> None:
+    with pytest.raises(BadCall) as refused:
+        find({})
+    for words in ("CXONE_CLIENT_ID", "GENESYS_CLIENT_SECRET", "make up TENANT=1", "a block named `tenant`"):
+        assert words in str(refused.value)
 
 
-def run_with_the_sandboxes_block(client: httpx.Client) -> str:
-    """Creates a run the way the UI's form does: the block as a reference, the chain as a group of fields."""
-    deployment = client.get("deployments/name/run-chain/run-chain").raise_for_status().json()
-    assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
-    parameters: dict[str, Any] = {
-        "chain": {"file": "examples/customer_sync.yaml", "params": {"account_id": "ACC-1002"}, "run_key": ""},
-        "credentials": {"$ref": {"block_document_slug": "cxone-credentials/sandbox"}},
-        "webhook": {"$ref": {"block_document_slug": "cordboard-webhook/sandbox"}},
-    }
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    made = client.post(f"deployments/{deployment['id']}/create_flow_run", json=body).raise_for_status()
-    return str(made.json()["id"])
+@pytest.mark.prefect
+def test_variables_become_a_block_that_the_next_start_finds(find: Callable[..., Any], tenant: RunningSandbox) -> None:
+    given = {name: value for name, value in tenant.env().items() if name.startswith("CXONE_")}
+    first, second = find(given), find({})
+    assert [block.client_id for block in second.credentials] == [given["CXONE_CLIENT_ID"]]
+    assert second.receiver == first.receiver
+    assert first.receiver["CORDBOARD_COMPLETION_SECRETS"].startswith("whsec_")
+    assert (first.is_secret_new, second.is_secret_new) == (True, False)
 
 
-def state_of(client: httpx.Client, run: str) -> str:
-    return str(client.get(f"flow_runs/{run}").raise_for_status().json()["state_name"])
+@pytest.mark.prefect
+def test_who_has_one_vendor_is_not_asked_for_the_other_each_time(
+    find: Callable[..., Any], tenant: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find({name: value for name, value in tenant.env().items() if name.startswith("CXONE_")})
+    with pytest.raises(BadCall, match="the questions were not answered"):
+        at_a_terminal(monkeypatch)
+        find({}, renew=True)
+    assert len(find({}).credentials) == 1
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at which nobody sits: every question ends with the end of the input."""
+    stdin = io.StringIO()
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
 
 
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+@pytest.mark.prefect
+def test_without_cxone_there_is_nothing_to_receive(find: Callable[..., Any], tenant: RunningSandbox) -> None:
+    found = find({name: value for name, value in tenant.env().items() if name.startswith("GENESYS_")})
+    assert (len(found.credentials), found.receiver) == (1, {})
+
+
+@pytest.mark.prefect
+def test_variables_that_are_refused_are_not_kept(find: Callable[..., Any], tenant: RunningSandbox) -> None:
+    with pytest.raises(BadCall, match=r"CXONE_\* variables are not accepted: no access token"):
+        find(tenant.env() | {"CXONE_CLIENT_SECRET": "wrong-canary"})
+    with pytest.raises(BadCall, match="no credentials of a tenant"):
+        find({})
+
+
+@pytest.mark.prefect
+def test_credentials_that_no_longer_work_are_told_with_the_way_to_enter_them_again(
+    find: Callable[..., Any], tenant: RunningSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from blocks.cxone import CXoneCredentials
+
+    old = CXoneCredentials.from_env(tenant.env() | {"CXONE_CLIENT_SECRET": "replaced-since"})
+    asyncio.run(old.asave(NAME))
+    find({})
+    said = capsys.readouterr().err
+    assert "not accepted: no access token" in said
+    assert "make up TENANT=1 RENEW=1" in said
