@@ -4,11 +4,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test lint bench bench-flows bench-starts chaos up screenshot lock docs clean
+.PHONY: demo test lint bench bench-flows bench-starts chaos chaos-cluster up screenshot lock docs clean
 
 demo: $(STAMP)  ## set up and run the example chain against a local sandbox
 	@$(BIN)/python -m deployments.demo
 
+test: export PYTHONDONTWRITEBYTECODE :=  # else every process compiles all of it anew: half of what collecting takes
 test: $(STAMP)  ## set up and run the tests, in one process more than there are cores, as many of them wait
 	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') $(ARGS)
 
@@ -31,11 +32,14 @@ bench-starts: $(STAMP)  ## workflow starts: against the physical limit and a bar
 chaos: $(STAMP)  ## batches whose workers are killed while the vendor fails at random; a checker of its own judges
 	@$(BIN)/python -m bench.chaos $(ARGS)
 
-up: $(STAMP)  ## server, worker and sandbox on this machine, blocks and deployments registered
-	@$(BIN)/python -m deployments.up
+chaos-cluster: $(STAMP)  ## several servers and workers, each killed while it works (needs PostgreSQL, redis-server, unshare)
+	@$(BIN)/python -m bench.cluster $(ARGS)
 
-screenshot: $(STAMP)  ## the run page of the Prefect UI in a real browser (needs Chromium)
-	@$(BIN)/python -m pytest -m browser -n0 tests/flows/test_in_a_browser.py tests/cordboard/ivr/reports/test_page_in_a_browser.py
+up: $(STAMP)  ## all of it on this machine, with a sandbox; TENANT=1 with your tenant, RENEW=1 asks for its login anew
+	@$(BIN)/python -m deployments.up $(if $(TENANT),--tenant) $(if $(RENEW),--renew)
+
+screenshot: $(STAMP)  ## pictures of the Prefect UI over `make up`, for a person to look at (needs Chromium)
+	@$(BIN)/python -m tests.deployments.screens $(ARGS)
 
 docs: $(STAMP)  ## the documentation with the API reference as a site in .cordboard/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -103,7 +103,12 @@ def check(truth: Path, ledger: Path, rows: Path, safety: str, least: int = 1) ->
         safety: `keyed`, `lookup` or `neither`.
         least: how often each kind of fault must have occurred for the run to count.
     """
-    vendor, books, verdict = read_truth(truth), read_ledger(ledger), Verdict()
+    return judge(read_truth(truth), read_ledger(ledger), rows, safety, least)
+
+
+def judge(vendor: Vendor, books: Books, rows: Path, safety: str, least: int = 1) -> Verdict:
+    """Compares what the vendor says with what the ledger says; the rest as for `check`."""
+    verdict = Verdict()
     with rows.open(newline="") as stream:
         wanted = {row["id"]: row["customer"] for row in csv.DictReader(stream)}
     _check_starts(vendor, books, wanted, verdict)

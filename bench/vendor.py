@@ -71,16 +71,22 @@ async def serve(port: int) -> None:
 
 @contextmanager
 def sandbox(
-    folder: Path, workflow: Mapping[str, Any], rules: Sequence[Mapping[str, Any]] = (), seed: int = 1
+    folder: Path,
+    workflow: Mapping[str, Any],
+    rules: Sequence[Mapping[str, Any]] = (),
+    seed: int = 1,
+    actions: Mapping[str, Any] | None = None,
 ) -> Iterator[dict[str, str]]:
-    """The vendor as a process of its own.
+    """The vendor as a process of its own, with one workflow and, where they are given, data actions.
 
     Yields:
         The environment of its clients.
     """
-    client = {"id": "bench", "secret": "bench-secret", "scopes": ["workflow:write", "workflow:read"]}
+    scopes = ["workflow:write", "workflow:read", *(["dataactions:execute", "dataactions:read"] if actions else ())]
+    client = {"id": "bench", "secret": "bench-secret", "scopes": scopes}
     shape = {"context": {"customer": {"type": "string"}}, **workflow}
-    definition = {"kind": "sandbox", "clients": [client], "data_actions": {}, "workflows": {WORKFLOW: shape}}
+    served = {"data_actions": dict(actions or {}), "workflows": {WORKFLOW: shape}}
+    definition = {"kind": "sandbox", "clients": [client], **served}
     (folder / "sandbox.yaml").write_text(json.dumps(definition))
     (folder / "faults.yaml").write_text(json.dumps({"kind": "faults", "rules": list(rules)}))
     named = {"definition": "sandbox.yaml", "faults": "faults.yaml", "truth": "truth.jsonl", "env-file": "vendor.env"}
