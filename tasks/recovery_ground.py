@@ -97,7 +97,7 @@ async def in_hand(ledger: Ledger, key: str, since: float) -> tuple[bool, bool]:
     """
 
     def read(connection: Connection) -> tuple[bool, bool]:
-        taken_up = not key.endswith("/") and was_claimed_since(connection, key, since)
+        taken_up = not key.startswith(ledger_key("")) and was_claimed_since(connection, key, since)
         return is_held_by_the_living(connection, ledger.clock(), key), taken_up
 
     return await ledger.read(read) if key else (False, False)

@@ -31,6 +31,7 @@ from cordboard.vendors.wire import Outcome
 TIMEOUT_SECONDS = 30.0
 BATCH = 200
 SETTLED_SECONDS = 300.0  # a vendor may be slow to show an instance; a younger one is not given up
+COMPLETED = "completed"  # the vendor's word for the usual end
 STOPPED = "reaper.stopped"  # the audit record of where a run of the reaper stopped before it had asked for all
 _KNOWN = frozenset({"ended", "running", "lost"})
 #: Troubles that say nothing of the one instance: the vendor answers nobody, or not us.
@@ -122,7 +123,8 @@ async def poll(  # noqa: PLR0913, PLR0917 - told by name
     found, gone = Counter(kinds), [each for each, kind in zip(ids, kinds, strict=True) if kind == "not_found"]
     is_ours = found["ended"] + found["running"] > 0
     if may_lose and gone and (is_ours or await _knows_the_newest(session, ledger, tenant, gone, timeout_seconds)):
-        given_up = await asyncio.gather(*(_give_up(ledger, handle, each) for each in await _settled(ledger, tenant, gone)))
+        old = await _settled(ledger, tenant, gone)
+        given_up = await asyncio.gather(*(_give_up(ledger, handle, each) for each in old))
         found["not_found"] -= len(given_up)
         found += Counter(given_up)
     troubles = {kind: count for kind, count in found.items() if kind not in _KNOWN}
@@ -234,11 +236,21 @@ async def _give_up(ledger: Ledger, handle: RunHandle, instance_id: str) -> str:
 async def _knows_the_newest(
     session: VendorSession, ledger: Ledger, tenant: str, gone: Sequence[str], timeout_seconds: float
 ) -> bool:
-    """Whether the vendor knows the newest of our running instances, which it shows longest."""
-    newest = select(instances.c.instance_id).where(_running(tenant)).order_by(instances.c.started_at.desc()).limit(1)
-    instance_id = await ledger.read(lambda connection: connection.scalar(newest))
-    if instance_id is None or instance_id in gone:
-        return False
+    """Whether the vendor knows the newest of our instances that run, or the newest that completed."""
+
+    def read(connection: Connection) -> list[str]:
+        mine = select(instances.c.instance_id).where(instances.c.tenant == tenant)
+        latest = mine.order_by(instances.c.started_at.desc()).limit(1)
+        found = (connection.scalar(latest.where(instances.c.status == status)) for status in (RUNNING, COMPLETED))
+        return [each for each in found if each is not None and each not in gone]
+
+    for instance_id in await ledger.read(read):
+        if await _knows(session, instance_id, timeout_seconds):
+            return True
+    return False
+
+
+async def _knows(session: VendorSession, instance_id: str, timeout_seconds: float) -> bool:
     try:
         request = read_instance(instance_id)
     except BadCall:

@@ -39,11 +39,11 @@ class Owner:
         Raises:
             BadCall: the text is no owner.
         """
-        host, _, rest = text.partition(":")
-        pid, _, rest = rest.partition(":")
-        started, _, table = rest.partition("@")
+        place, _, rest = text.partition(":")
+        pid, _, started = rest.partition(":")
         if not pid.isdigit():
             raise BadCall(f"{text!r} is not an owner of the form host:pid:start")
+        host, _, table = place.partition("@")
         return cls(host, int(pid), started, table)
 
     def is_here(self) -> bool:
@@ -60,7 +60,9 @@ class Owner:
         return _exists(self.pid)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.pid}:{self.started}" + (f"@{self.table}" if self.table else "")
+        # With the host: a release that knows of no tables takes it for another host's, and waits for the lease.
+        place = f"{self.host}@{self.table}" if self.table else self.host
+        return f"{place}:{self.pid}:{self.started}"
 
 
 def _own_table() -> str:

@@ -82,16 +82,20 @@ def is_held_by_the_living(connection: Connection, now: float, key: str) -> bool:
 
 
 def was_claimed_since(connection: Connection, key: str, since: float) -> bool:
-    """Whether a run of this very key was claimed after a time.
+    """Whether a run of this key was claimed after a time; one that ends with `/` stands for every run below it.
 
     Args:
         connection: of the ledger.
-        key: of one run.
+        key: of the run.
         since: seconds since the epoch.
     """
-    claimed = (audit.c.subject == key) & (audit.c.kind == "run.claimed") & (audit.c.at > iso(since))
-    queries = (select(audit.c.seq).where(audit.c.tenant == each, claimed).limit(1) for each in tenants(connection))
-    return any(connection.execute(query).first() is not None for query in queries)
+    claimed = (audit.c.kind == "run.claimed") & (audit.c.at > iso(since))
+    for each in tenants(connection):
+        called = select(runs.c.run_key).where(runs.c.tenant == each, _called(key))
+        mine = select(audit.c.seq).where(audit.c.tenant == each, audit.c.subject.in_(called), claimed)
+        if connection.execute(mine.limit(1)).first() is not None:
+            return True
+    return False
 
 
 def contents_of(connection: Connection, key: str) -> frozenset[str]:

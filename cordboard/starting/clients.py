@@ -12,7 +12,7 @@ from cordboard.records.ledger import Ledger
 from cordboard.records.schema import audit, effects
 from cordboard.recovery.holding import tenants
 from cordboard.starting.model import Batch
-from cordboard.starting.orders import effect_of
+from cordboard.starting.orders import logical_id_of
 
 _AT_ONCE = 500  # logical ids of one query
 
@@ -67,7 +67,7 @@ def _used_by(connection: Connection, batch: Batch, others: list[str]) -> str:
 
 
 def _logical_ids(batch: Batch) -> Iterator[list[str]]:
-    ids = (effect_of(batch, start).logical_id for start in batch.spool.starts())
+    ids = (logical_id_of(batch, start) for start in batch.spool.starts())
     while some := list(islice(ids, _AT_ONCE)):
         yield some
 

@@ -23,10 +23,14 @@ _LOOKING_UP_SECONDS = 120.0  # how long asking may take beyond the settle time
 
 def effect_of(batch: Batch, start: Start) -> Effect:
     """The effect of a start; its key is also our reference at the vendor."""
-    logical_id = batch.logical_id(start.key)
-    if len(logical_id.encode()) > MAX_TEXT:
-        logical_id = digest(logical_id)
+    logical_id = logical_id_of(batch, start)
     return Effect(batch.tenant, OPERATION, logical_id, digest(start.body), start.key, batch.trigger.safety)
+
+
+def logical_id_of(batch: Batch, start: Start) -> str:
+    """What makes a start this start and no other, in the ledger."""
+    logical_id = batch.logical_id(start.key)
+    return digest(logical_id) if len(logical_id.encode()) > MAX_TEXT else logical_id
 
 
 def order_of(  # noqa: PLR0913, PLR0917  all that a start is made of

@@ -95,7 +95,7 @@ def _notes(trigger: Trigger) -> tuple[Finding, ...]:
     if trigger.key is not None or not is_batch(trigger):
         return ()
     message = "a batch without `key`: where one line of its file is changed, all its rows are started again"
-    hint = "Name the column that identifies a start: `key: \"{{ row.id }}\"`."
+    hint = 'Name the column that identifies a start: `key: "{{ row.id }}"`.'
     return (Finding("trigger/no-key", message, "", trigger.document.file, 1, hint, Severity.WARNING),)
 
 

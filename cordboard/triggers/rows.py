@@ -176,8 +176,8 @@ def _rows_inside(cells: list[str], width: int) -> int:
 def _inside(rows: int) -> Unfit:
     message = f"{rows} more row{'' if rows == 1 else 's'} may stand inside a quoted cell of it"
     hint = (
-        "Look for a quote that is one too many. Where it is as meant, give the rows as JSONL; with the `--run-key` of the"
-        " batch, where it was begun already."
+        "Look for a quote that is one too many. Where it is as meant, give the rows as JSONL; where the batch was begun"
+        " already, with its `--run-key`."
     )
     return Unfit(message, hint)
 

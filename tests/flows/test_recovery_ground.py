@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cordboard.records.ledger import Ledger
 from tasks.recovery import alive_here
-from tasks.recovery_ground import JOBS, ground_of
+from tasks.recovery_ground import JOBS, ground_of, in_hand
 
 pytestmark = [pytest.mark.usefixtures("checkout")]
 
@@ -57,6 +58,29 @@ def test_processes_of_flow_runs_are_known_by_their_environment(tmp_path: Path) -
 )
 def test_a_run_does_not_go_on_where(job: str, asked: dict[str, Any], why: str, tmp_path: Path) -> None:
     assert why in asyncio.run(ground_of(f"flows.{job}.{job}", asked, "RUN", tmp_path)).hindrance
+
+
+@pytest.mark.parametrize(
+    ("key", "claimed", "taken_up"),
+    [
+        ("ivr/menu", "ivr/menu", True),
+        ("ivr/menu", "ivr/menu_2", False),
+        ("update/menu/", "update/menu/1", True),  # an undo: who saved the edit again does not want it taken back
+        ("update/menu/", "update/menu_2/1", False),
+        ("starts/b1/", "starts/b1/05-000000", False),  # workers of a batch do so all the time
+    ],
+)
+def test_a_run_that_somebody_has_gone_on_with_is_taken_up(
+    key: str, claimed: str, taken_up: bool, tmp_path: Path
+) -> None:
+    async def found() -> list[bool]:
+        async with await Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+            began = ledger.clock()
+            async with await ledger.claim_run("acme", claimed):
+                pass
+            return [(await in_hand(ledger, key, since))[1] for since in (began - 1, began + 60)]
+
+    assert asyncio.run(found()) == [taken_up, False]
 
 
 def test_a_batch_that_is_only_checked_has_no_run_in_the_ledger(tmp_path: Path) -> None:

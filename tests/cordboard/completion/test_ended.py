@@ -137,7 +137,8 @@ def test_an_end_that_is_spelled_in_two_ways_is_the_same_end(sqlite_url: str) -> 
 
     async def work(ledger: Ledger, handle: RunHandle) -> None:
         await start(ledger)
-        outcomes = [await end(ledger, handle, said(status)) for status in ("canceled", "Cancelled", "CANCELED", "failed")]
+        spelled = ("canceled", "Cancelled", "CANCELED", "failed")
+        outcomes = [await end(ledger, handle, said(status)) for status in spelled]
         assert outcomes == [Applied.ENDED, Applied.REPEATED, Applied.REPEATED, Applied.CONTRADICTED]
         assert (await instance(ledger))["status"] == "canceled"  # as it was said
 

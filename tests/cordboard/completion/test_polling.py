@@ -198,6 +198,26 @@ def test_one_that_is_gone_is_lost_as_soon_as_the_vendor_knows_a_younger_one(sqli
         run(sqlite_url, box, work)
 
 
+def test_one_that_is_gone_is_lost_where_the_vendor_knows_one_that_completed(sqlite_url: str) -> None:
+    """Else the last one of a quiet day would stay open, and each run of the reaper would fail for it."""
+
+    async def work(session: VendorSession, ledger: Ledger, handle: RunHandle) -> None:
+        (quick,) = await started(session, ledger, "wf_quick")
+        assert (await poll(session, ledger, handle, "acme", [quick], None)).ended == 1
+        effect = Effect("acme", "start", "gone", "a" * 64, "row", "neither")
+        await handle.intend(effect)
+        await handle.conclude(effect, EffectState.DONE, aftermath=Aftermath("inst-gone", "wf_slow"))
+        pass_time(ledger, DAY)
+        with running_sandbox(definition()) as elsewhere:
+            async with CXoneLogin.from_env(elsewhere.env()).session(Settings(), api="workflows") as wrong:
+                left = Polled(left=1, troubles={"not_found": 1})
+                assert await reap(wrong, ledger, handle, None, DAY, 100) == left
+        assert await reap(session, ledger, handle, None, DAY, 100) == Polled(lost=1)
+
+    with running_sandbox(definition()) as box:
+        run(sqlite_url, box, work)
+
+
 def test_instances_for_which_the_vendor_never_answers_hold_none_of_the_others_up(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +254,7 @@ def test_an_instance_of_a_clock_that_ran_ahead_is_asked_for_at_once(sqlite_url: 
 
 
 def test_what_seems_to_have_started_in_the_future_is_not_given_up(sqlite_url: str) -> None:
-    """The clock of its host may run ahead, and it may have started just now, so that the vendor does not show it yet."""
+    """The clock of its host may run ahead: it may have started just now, so that the vendor does not show it yet."""
 
     async def work(session: VendorSession, ledger: Ledger, handle: RunHandle) -> None:
         pass_time(ledger, -DAY)

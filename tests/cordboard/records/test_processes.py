@@ -135,6 +135,15 @@ def test_a_later_process_with_the_same_id_is_not_the_owner() -> None:
     assert not Owner(me.host, 2**22 + 1, "").is_alive()
 
 
+def test_an_earlier_release_does_not_take_a_live_process_for_a_dead_one() -> None:
+    """It reads host, id and start out of the text, and looks the process up where the host is its own."""
+    me = Owner.current()
+    host, pid, start = str(me).split(":", 2)
+    assert (pid, start) == (str(me.pid), me.started)
+    assert host != me.host  # so the lease decides
+    assert Owner.parse(f"{me.host}:{pid}:{start}") == replace(me, table="")  # and what it wrote is understood
+
+
 def test_a_process_of_another_process_table_is_not_looked_for_in_ours(sqlite_url: str) -> None:
     """Containers that use their host's network all have its name, and each counts its processes from 1."""
     me = Owner.current()

@@ -18,9 +18,9 @@ OLD, NEW = "api.example.com/old", "api.example.com/new"
 
 
 async def started(ledger: Ledger, batch: Batch, tenant: str, count: int = 1) -> None:
-    """The first starts of the batch, put on record as sent for a tenant."""
+    """The last starts of the batch, put on record as sent for a tenant."""
     async with await ledger.claim_run(tenant, f"starts/{batch.run_key}/01-000000") as run:
-        for start in list(batch.spool.starts())[:count]:
+        for start in list(batch.spool.starts())[-count:]:
             await run.intend(effect_of(replace(batch, tenant=tenant), start))
 
 
