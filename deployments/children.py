@@ -93,7 +93,7 @@ class Children:
                 stderr=output,
                 start_new_session=True,
                 pass_fds=[self._lock.fileno()],  # as long as it lives, nobody else has the home
-                preexec_fn=_end_with_parent(),  # noqa: PLW1509  no thread of ours runs at this time
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509  all that it does is one system call
             )
         self._stack.callback(_stop, child)
         self._running[name] = child
@@ -124,9 +124,22 @@ class Children:
 
     def _raise_where_one_ended(self) -> None:
         for name, child in self._running.items():
-            if (code := child.poll()) is not None:
+            with _undisturbed():
+                code = child.poll()
+            if code is not None:
                 how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
                 raise Theirs(f"the {name} {how}, so all of it stops. {_last_words(self.log(name))}")
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """`Popen` has a lock of its own: what a signal raises right there leaves it locked, and nobody could stop then."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
+from cordboard.errors import BadCall
+
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.events.schemas.automations import AutomationCore
@@ -35,6 +37,9 @@ def hardened(environ: Mapping[str, str], home: Path, prefect_home: Path, port: i
         home: folder of everything that runs write.
         prefect_home: folder of the server's database.
         port: of the server.
+
+    Raises:
+        BadCall: the password cannot stand in a file that shells load.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
@@ -64,6 +69,10 @@ def hardened(environ: Mapping[str, str], home: Path, prefect_home: Path, port: i
 def _sign_in(environ: Mapping[str, str], home: Path) -> str:
     kept = dotenv_values(home / "prefect.env", interpolate=False).get("PREFECT_API_AUTH_STRING")
     stated = environ.get("PREFECT_SERVER_API_AUTH_STRING") or environ.get("PREFECT_API_AUTH_STRING")
+    if stated and set(stated) & set("'\\\r\n"):
+        raise BadCall(
+            "PREFECT_API_AUTH_STRING holds a ', a \\ or a line break, which no shell could load again: change it"
+        )
     return stated or kept or f"cordboard:{secrets.token_urlsafe(24)}"
 
 

@@ -41,10 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     os.umask(0o077)  # what we and our children write holds what vendors returned
     load_dotenv(CHECKOUT / ".env")
-    stated = dict(os.environ)
-    if asked.tenant:  # no run takes credentials from anything but a block
-        for name in [name for name in os.environ if name.startswith(tenant.PREFIXES)]:
-            del os.environ[name]
+    stated = _take_out_logins()
     end_in_order()
     try:
         with Children(_home(), _ports(with_sandbox=not asked.tenant)) as children:
@@ -185,6 +182,14 @@ def _sandbox_file(environment: Mapping[str, str]) -> Path:
 
 def _home() -> Path:
     return Path(os.environ.get("CORDBOARD_HOME") or ".cordboard").absolute()
+
+
+def _take_out_logins() -> dict[str, str]:
+    """The environment as it was; no run takes a tenant's credentials from anything but a block."""
+    stated = dict(os.environ)
+    for name in [name for name in stated if name.startswith(tenant.PREFIXES)]:
+        del os.environ[name]
+    return stated
 
 
 def _ports(*, with_sandbox: bool) -> dict[str, int]:

@@ -45,7 +45,7 @@ class NotifyFailure(BaseModel):
         gt=0,
         le=366 * 24,
         title="Not older than (hours)",
-        description="Runs that were due earlier are not told of any more.",
+        description="Runs that ended earlier are not told of any more.",
         json_schema_extra={"position": 1},
     )
 
@@ -84,7 +84,10 @@ async def notify_failure(
         async with WebhookSender(endpoint) as sender:
             report = await deliver_due(ledger, sender)
     counts = {"delivered": report.delivered, "pending": report.pending, "dead": report.dead}
-    said = f"{new} of {len(found)} failures are news; {report.delivered} messages delivered, {report.pending} wait"
+    dead = f", {report.dead} given up" if report.dead else ""
+    said = (
+        f"{new} of {len(found)} failures are news; {report.delivered} messages delivered, {report.pending} wait{dead}"
+    )
     return Completed(message=said, data={"status": "completed", "flow_run": flow_run, "told": new, **counts})
 
 

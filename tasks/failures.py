@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
+    FlowRunFilterEndTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -28,6 +31,7 @@ from cordboard.records.run import RunHandle
 TOLD = "failure.told"
 MAX_MESSAGE = 1_000  # of what a run says; more of it stands on its page
 _PAGE = 100
+_SECRET = re.compile("SECRET|PASSWORD|AUTH_STRING|API_KEY|ENCRYPTION_KEY|CHECKPOINT_KEY|TOKEN$|HEADERS")
 _BAD = [StateType.FAILED, StateType.CRASHED]
 
 
@@ -77,7 +81,7 @@ async def failures(
         client: of the Prefect API.
         ours: the deployment that asks. Its own runs are left out, as are those of deployments of another work pool or
             whose code is elsewhere. None takes the runs of every deployment.
-        within: how old a run may be.
+        within: how long ago a run may have ended.
         crashed: how long ago a run must have crashed: until then somebody may resume it.
         now: the time.
     """
@@ -112,10 +116,20 @@ async def tell(ledger: Ledger, handle: RunHandle, endpoint: str, found: Sequence
 
 
 def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
-    """Values of the environment that no message may hold: a run's own words may repeat one."""
+    """Values of the environment that no message may hold: a run's own words may repeat one, or a part of it."""
     for name, value in environ.items():
-        if any(part in name for part in ("SECRET", "PASSWORD", "AUTH_STRING", "API_KEY", "ENCRYPTION_KEY")):
-            yield value
+        if _SECRET.search(name):
+            yield from (value, *value.split())  # two, while one is being replaced
+            yield value.partition(":")[2]  # the password after the name
+        elif "_URL" in name:
+            yield from _in_a_url(value)
+
+
+def _in_a_url(url: str) -> Iterator[str]:
+    """Its password and its query, as of a database or a receiver."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        yield from (unquote(parts.password or ""), parts.password or "", parts.query)
 
 
 async def _deployments(client: PrefectClient, ours: UUID | None) -> dict[UUID, DeploymentResponse]:
@@ -139,7 +153,7 @@ async def _ended_badly(client: PrefectClient, deployments: list[UUID], since: da
     wanted = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_BAD)),
         deployment_id=FlowRunFilterDeploymentId(any_=deployments),
-        expected_start_time=FlowRunFilterExpectedStartTime(after_=since),
+        end_time=FlowRunFilterEndTime(after_=since),  # a batch may run for days, and an approval wait for them
     )
     found: list[FlowRun] = []
     while len(page := await client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE, offset=len(found))) == _PAGE:

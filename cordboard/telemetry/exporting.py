@@ -31,6 +31,7 @@ from cordboard import __version__
 from cordboard.telemetry.labels import Value, attributes_of, labels
 from cordboard.telemetry.masking import masked
 from cordboard.telemetry.metrics import METRICS, Metric
+from cordboard.telemetry.retelling import retell
 from cordboard.telemetry.telemetry import Span, Telemetry
 
 CLOSE_SECONDS = 3.0  # a run ends no later than this for a collector that does not answer
@@ -73,6 +74,7 @@ class Exporting(Telemetry):
     is_on = True
 
     def __init__(self, *, spans: bool = True, metrics: bool = True, close_seconds: float = CLOSE_SECONDS) -> None:
+        retell(os.environ)
         self._close_seconds = close_seconds
         self._shutdowns: list[Callable[[], object]] = []
         resource = _resource()

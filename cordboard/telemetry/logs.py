@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         line |= masked_value({**known, **labels(), **getattr(record, "cordboard", {})})
         if record.exc_info:
             line["exception"] = masked(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # pure ASCII: no encoding and no terminal makes anything else of it
 
 
 def set_up_logs(log_format: LogFormat, level: int = logging.INFO, stream: TextIO | None = None) -> None:

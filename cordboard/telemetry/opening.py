@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+from cordboard.telemetry.retelling import retell
 from cordboard.telemetry.telemetry import NOBODY, Telemetry
 
 #: By which of these variables a signal is sent; where none is set, nothing of OpenTelemetry is imported.
@@ -36,7 +37,8 @@ def telemetry_from_env(environ: Mapping[str, str]) -> Telemetry:
 
         return Exporting(spans=signals["TRACES"], metrics=signals["METRICS"])
     except Exception as error:  # such as a variable that the SDK cannot read
-        log.warning("no traces and metrics are sent (%s): %s", type(error).__name__, error)
+        said = retell(environ).text(str(error))
+        log.warning("no traces and metrics are sent (%s): %s", type(error).__name__, said)
         return NOBODY
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
+from cordboard.errors import BadCall
 from deployments.hardening import ZOMBIES, hardened, watch_for_zombies
 
 
@@ -53,6 +54,13 @@ def test_what_the_environment_states_stays(tmp_path: Path) -> None:
     assert found["PREFECT_API_AUTH_STRING"] == "me:mine"
     assert found["PREFECT_SERVER_ENCRYPTION_KEY"] == stated["PREFECT_SERVER_ENCRYPTION_KEY"]
     assert not (tmp_path / "home" / "prefect.key").exists()
+
+
+@pytest.mark.parametrize("password", ["me:it's", "me:a\nid", "me:\\"])
+def test_a_password_that_a_shell_would_run_or_read_wrong_is_refused(password: str, tmp_path: Path) -> None:
+    with pytest.raises(BadCall, match="which no shell could load again") as refused:
+        made(tmp_path / "home", PREFECT_API_AUTH_STRING=password)
+    assert password not in str(refused.value)
 
 
 def test_the_key_of_an_older_database_is_taken_out_of_it(tmp_path: Path) -> None:

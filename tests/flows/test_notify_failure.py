@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import AwaitingRetry, Crashed, Failed, Running
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import AwaitingRetry, Crashed, Failed, Running, Scheduled
 
 from blocks.webhook import WebhookEndpoint
 from cordboard.errors import BadCall
@@ -18,7 +18,7 @@ from cordboard.sandbox.faults import Faults
 from cordboard.sandbox.server import RunningSandbox
 from flows.notify_failure import NotifyFailure, notify_failure
 from flows.run_chain import run_chain
-from tasks.failures import failures
+from tasks.failures import failures, secrets_of
 from tests.flows.recovering import broken_off, with_client
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server", "home", "checkout")]
@@ -90,6 +90,24 @@ def test_what_the_receiver_does_not_take_waits_for_the_next_run(vendor: Any) -> 
     with_client(work)
 
 
+def test_a_run_that_was_due_days_ago_and_failed_now_is_told_of() -> None:
+    """As a batch that runs over a week-end, or an update that waited for its approval."""
+
+    async def work(client: PrefectClient) -> None:
+        now, long_ago = datetime.now(UTC), datetime.now(UTC) - timedelta(days=3)
+        deployment = (await broken_off(client)).deployment_id
+        due: State[Any] = Scheduled(scheduled_time=long_ago)
+        run = await client.create_flow_run_from_deployment(UUID(str(deployment)), state=due)
+        await client.set_flow_run_state(run.id, Failed(), force=True)
+        assert run.expected_start_time and run.expected_start_time < now - DAY
+        runs = [failure.run.id for failure in await failures(client, None, DAY, timedelta(), now + timedelta(hours=1))]
+        assert run.id in runs
+        later = await failures(client, None, DAY, timedelta(), now + timedelta(days=2))
+        assert run.id not in [failure.run.id for failure in later]
+
+    with_client(work)
+
+
 def test_its_own_failures_and_those_of_other_code_are_left_out() -> None:
     async def work(client: PrefectClient) -> None:
         own = await broken_off(client, Running(), Failed(), flow=notify_failure, notice={})
@@ -122,6 +140,21 @@ def test_a_secret_in_a_runs_own_words_is_masked(vendor: Any, monkeypatch: pytest
         assert told(box, run) == [("run.failed", "the vendor said: ******** is wrong")]
 
     with_client(work)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("CORDBOARD_COMPLETION_SECRETS", "old-canary new-canary", "new-canary"),
+        ("PREFECT_API_AUTH_STRING", "cordboard:canary", "canary"),
+        ("CORDBOARD_LEDGER_URL", "postgresql://cordboard:can%40ary@db/cordboard", "can@ary"),
+        ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg://p:canary@db/prefect", "canary"),
+        ("CORDBOARD_ERP_URL", "https://erp.example.com/records?token=canary", "token=canary"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer canary", "canary"),
+    ],
+)
+def test_parts_of_the_environment_that_are_secret_are_known(name: str, value: str, secret: str) -> None:
+    assert secret in set(secrets_of({name: value, "CORDBOARD_HOME": "canary"}))
 
 
 def test_without_a_receiver_it_says_how_to_give_one() -> None:

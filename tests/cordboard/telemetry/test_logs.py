@@ -9,7 +9,7 @@ import logging.config
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,20 @@ def test_a_line_holds_where_it_was_written_and_what_it_knows() -> None:
         assert time.endswith("Z") and len(time) == len("2026-05-01T02:00:07.113482Z")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_line_is_json_in_every_encoding_and_moves_no_cursor(encoding: str) -> None:
+    """Where a terminal has another one, Python writes what does not fit as `\\xe4`, which is not JSON."""
+    message = "ä → \ud800 \x9b2J \u2028"
+    with anew():
+        raw = BytesIO()
+        stream = TextIOWrapper(raw, encoding, errors="backslashreplace", write_through=True)
+        set_up_logs(LogFormat.JSON, stream=stream)
+        logging.getLogger(VENDOR).info(message)
+    assert json.loads(raw.getvalue().decode())["message"] == message
+    assert len(raw.getvalue().decode().splitlines()) == 1 and "\x9b" not in raw.getvalue().decode()
+    stream.close()
+
+
 def test_text_is_for_people_and_leaves_single_requests_out() -> None:
     with anew() as said:
         set_up_logs(LogFormat.TEXT)
@@ -112,7 +126,7 @@ def test_a_worker_writes_json_where_it_is_asked_to() -> None:
 def test_a_service_writes_its_libraries_lines_too() -> None:
     with anew() as said:
         set_up_service_logs(LogFormat.JSON)
-        logging.getLogger("uvicorn.error").error("broken")
+        logging.getLogger("asyncio").error("broken")  # uvicorn's is cut off where a test imported Prefect
         logging.getLogger("cordboard.receiver").info("answered")
         assert [line["message"] for line in lines(said)] == ["broken", "answered"]
 

@@ -7,11 +7,14 @@ import logging
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from cordboard.telemetry.exporting import Exporting
 from cordboard.telemetry.opening import telemetry_from_env
+from cordboard.telemetry.retelling import RETOLD
 from cordboard.telemetry.telemetry import NOBODY
 from tests.collector import collecting
 
@@ -75,6 +78,37 @@ def test_what_cannot_be_set_up_is_told_and_stops_nothing(
     monkeypatch.setenv(variable, value)
     assert telemetry_from_env(NOWHERE | {variable: value}) is NOBODY
     assert said in ours(caplog)[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("headers", "place"),
+    [
+        ("authorization: Bearer canary", ""),  # a colon is no equals sign
+        ("api-key=one%0Acanary", ""),
+        ("", "/v1/traces?token=canary"),
+        ("", "/v1/traces#canary"),
+    ],
+)
+def test_what_the_exporter_says_names_no_secret_of_its_environment(
+    headers: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It repeats a header that it cannot read, and the address of a collector that does not answer."""
+    with collecting() as collector:
+        gone = collector.url
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", gone + place)
+    handler = logging.StreamHandler(said := StringIO())  # pytest's own one listens to loggers that are cut off, too
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        told = Exporting(metrics=False, close_seconds=0.2)
+        with told.span("lost"):
+            pass
+        asyncio.run(told.close())
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert f"{RETOLD} Transient error" in said.getvalue() or f"{RETOLD} Failed to export" in said.getvalue()
+    assert "canary" not in said.getvalue()
 
 
 def test_one_signal_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
