@@ -6,6 +6,7 @@ They travel in a context variable, so that a task that is started inside a part 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
 
@@ -66,7 +67,8 @@ class labelled:  # noqa: N801  it reads as a verb, as `contextlib` has its own
         self._token = _LABELS.set({**_LABELS.get(), **self._ids})
 
     def __exit__(self, *_: object) -> None:
-        _LABELS.reset(self._token)
+        with suppress(ValueError):  # closed in another context, where it set nothing: a coroutine that nobody awaited
+            _LABELS.reset(self._token)
 
 
 def labels() -> dict[str, Value]:

@@ -107,7 +107,8 @@ class Handle(RunHandle):
         super().__init__(desk, fence, lambda _: None)
         self._store = world.store
 
-    async def entries(self, logical_ids: Iterable[str]) -> dict[str, Entry]:
+    async def entries(self, logical_ids: Iterable[str], operation: str = "") -> dict[str, Entry]:
         wanted = set(logical_ids)
-        rows = [row for row in self._store.effects.values() if row["logical_id"] in wanted]
+        called = [row for row in self._store.effects.values() if row["logical_id"] in wanted]
+        rows = [row for row in called if operation in {"", row["operation"]}]
         return {row["logical_id"]: _entry(row) for row in rows}  # type: ignore[arg-type]
