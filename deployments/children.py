@@ -32,6 +32,15 @@ _PR_SET_PDEATHSIG = 1
 _MAX_SAID = 500
 
 
+def stated_port(name: str, default: int) -> int:
+    """The port that a variable states; where it states none, the process ends with 2."""
+    said = os.environ.get(name) or str(default)
+    if said.isascii() and said.isdigit() and 0 < int(said) < 65_536:
+        return int(said)
+    print(f"{name} is {said!r}, and a port is a number from 1 to 65535", file=sys.stderr)
+    sys.exit(BadCall.exit_code)
+
+
 def end_in_order() -> None:
     """Makes this process unwind where it is told to end, also where its terminal goes away."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -202,6 +211,8 @@ def _is_alive(pid: int) -> bool:
 def _refuse_taken(ports: Mapping[str, int]) -> None:
     """Else what listens there would be taken for ours, and be given our blocks and deployments."""
     faults = [f"port {port} cannot be had ({why})" for port in ports.values() if (why := _why_taken(port))]
+    twice = [f"{name} is {port} as well" for name, port in ports.items() if list(ports.values()).count(port) > 1]
+    faults += twice[1:]
     if faults:
         raise BadCall("\n".join([*faults, f"end what listens there, or choose others with {', '.join(ports)}"]))
 

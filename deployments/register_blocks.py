@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
+from cordboard.errors import CordboardError
 from flows.__main__ import prepare_environment
+from flows.run_in_process import reach_server
 
 
 async def register_blocks() -> list[str]:
@@ -23,11 +26,21 @@ async def register_blocks() -> list[str]:
     return [block.get_block_type_slug() for block in blocks]
 
 
-def main() -> None:
+def main() -> int:
     """Registers with the server of `PREFECT_API_URL`, else in the database that `python -m flows` uses."""
     prepare_environment(verbose=False)
-    print("Registered:", ", ".join(asyncio.run(register_blocks())))
+    try:
+        print("Registered:", ", ".join(asyncio.run(_once_it_answers())))
+    except CordboardError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+async def _once_it_answers() -> list[str]:
+    await reach_server()
+    return await register_blocks()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

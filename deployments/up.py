@@ -19,16 +19,16 @@ from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError
 from deployments import tenant
-from deployments.children import CHECKOUT, Children, end_in_order
+from deployments.children import CHECKOUT, Children, end_in_order, stated_port
 from deployments.deploying import deploy
 from deployments.hardening import hardened, watch_for_zombies
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-PORT = int(os.environ.get("CORDBOARD_PORT", "4200"))
-SANDBOX_PORT = int(os.environ.get("CORDBOARD_SANDBOX_PORT", "4280"))
-RECEIVER_PORT = int(os.environ.get("CORDBOARD_RECEIVER_PORT", "4290"))
+PORT = stated_port("CORDBOARD_PORT", 4200)
+SANDBOX_PORT = stated_port("CORDBOARD_SANDBOX_PORT", 4280)
+RECEIVER_PORT = stated_port("CORDBOARD_RECEIVER_PORT", 4290)
 POOL = "cordboard"
 COMPLETION_TRIGGER = "apply completions when one is received"
 PYTHON = [sys.executable, "-m"]

@@ -57,6 +57,7 @@ def prepare_environment(*, verbose: bool) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)  # Prefect makes its own folder, but not the one above it
     if not os.environ.get("PREFECT_API_URL"):
         os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+        _keep_private(Path(os.environ["PREFECT_HOME"]) / "prefect.db")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -64,6 +65,13 @@ def prepare_environment(*, verbose: bool) -> None:
     if log_format is LogFormat.JSON:
         os.environ.setdefault("PREFECT_LOGGING_SETTINGS_PATH", str(Path(__file__).with_name("logging.yml")))
     set_up_logs(log_format)
+
+
+def _keep_private(database: Path) -> None:
+    """Prefect's own server would make its database readable by others; what SQLite writes beside it is as it is."""
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not database.exists():
+        database.touch(mode=0o600)
 
 
 def _fail(error: object, code: int) -> int:

@@ -7,6 +7,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -88,16 +89,28 @@ def _variables(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, s
 
 
 async def reach_server() -> None:
-    """Makes sure that Prefect answers.
+    """Makes sure that Prefect answers, and lets us in.
 
     Raises:
-        Theirs: it does not.
+        BadCall: it refuses the sign-in.
+        Theirs: it does not answer.
     """
     from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.exceptions import PrefectHTTPStatusError  # noqa: PLC0415
 
     try:
         async with get_client() as client:
             trouble, url = await client.api_healthcheck(), client.api_url
+            if not trouble:
+                await client.api_version()  # unlike its health, only for those who sign in
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.UNAUTHORIZED:
+            raise Theirs(f"the Prefect server answers {error.response.status_code} to {error.request.url}") from None
+        hint = "load the `prefect.env` that `make up` wrote (set -a; . .cordboard/prefect.env; set +a)"
+        at = error.request.url.copy_with(path=None, query=None)
+        raise BadCall(
+            f"the Prefect server at {at} refuses the sign-in: {hint}, or set PREFECT_API_AUTH_STRING"
+        ) from None
     except RuntimeError as error:  # a server of this run's own that did not come up in time
         raise Theirs(f"this run's own Prefect server did not start: {error} Give the command again.") from None
     if trouble:

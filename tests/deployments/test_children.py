@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cordboard.errors import BadCall, Theirs
-from deployments.children import Children
+from deployments.children import Children, stated_port
 from tests.deployments.upping import CHECKOUT, free_port
 
 STAYS = "import time; time.sleep(600)"
@@ -91,6 +91,22 @@ def test_a_port_that_somebody_has_is_told_before_anything_starts(tmp_path: Path)
         assert str(free) not in str(refused.value)
     with Children(tmp_path, ports):
         pass
+
+
+def test_two_of_ours_cannot_have_one_port(tmp_path: Path) -> None:
+    free = free_port()
+    with pytest.raises(BadCall, match=f"CORDBOARD_RECEIVER_PORT is {free} as well"):
+        Children(tmp_path, {"CORDBOARD_PORT": free, "CORDBOARD_RECEIVER_PORT": free}).__enter__()
+
+
+@pytest.mark.parametrize("said", ["47x", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_named(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CORDBOARD_PORT", said)
+    with pytest.raises(SystemExit) as ended:
+        stated_port("CORDBOARD_PORT", 4200)
+    assert ended.value.code == 2 and f"CORDBOARD_PORT is '{said}'" in capsys.readouterr().err
 
 
 def test_one_that_ends_ends_all_with_its_last_words(tmp_path: Path, wait_until: Callable[..., None]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,29 @@ def test_a_prefect_server_that_is_down_ends_with_3_and_one_sentence(vendor: Any,
     ended = command(vendor(), EXAMPLE, PREFECT_API_URL=f"{CLOSED}/api")
     assert (ended.code, ended.document["status"]) == (3, "error")
     assert ended.said.count("\n") == 1 and f"{CLOSED}/api" in ended.said
+
+
+def test_a_prefect_server_that_refuses_the_sign_in_ends_with_2_and_says_what_to_load(vendor: Any, command: Any) -> None:
+    """As that of `make up` does without its password; whether it lives, it tells everybody."""
+
+    class Locked(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path.endswith("/health") else 401)
+            self.send_header("content-length", "4")
+            self.end_headers()
+            self.wfile.write(b"true")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        ended = command(vendor(), EXAMPLE, PREFECT_API_URL=f"{url}/api", PREFECT_API_AUTH_STRING="admin:canary")
+        server.shutdown()
+    assert (ended.code, ended.document["status"]) == (2, "invalid")
+    assert f"{url} refuses the sign-in: load the `prefect.env`" in ended.said
+    assert ended.said.count("\n") == 1 and "canary" not in ended.said
 
 
 @pytest.mark.parametrize("own", [True, False])
