@@ -1,17 +1,23 @@
-"""What can be said about names: nodes that are not there, ids that stand twice, and what a vendor refuses."""
+"""What can be said about names: what is not there, stands twice or is misspelt, and what a vendor refuses."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from cordboard.findings import did_you_mean, near
-from cordboard.ivr.model import START_TYPE, Limits, Place, Transition
+from cordboard.ivr.model import START_TYPE, TAKEN_NAMES, Limits, Place, Transition
 from cordboard.ivr.topology.fault import Fault, quoted, where
 from cordboard.ivr.topology.wiring import Wiring
 
 PREFIX = "node_"
 #: For so many different unknown names near ones are looked for; it takes about a millisecond each.
 _MOST_GUESSED = 50
+#: So much of a word must be as in the one that was meant: `dtfm` is near enough to `dtmf`, `item` is not.
+_ALIKE = 0.75
+_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
 class Guesses:
@@ -41,6 +47,7 @@ def check_references(wiring: Wiring, guesses: Guesses) -> Iterator[Fault]:
     yield from _start(wiring, guesses)
     yield from _nodes(wiring)
     yield from _transitions(wiring, guesses)
+    yield from _misspelt(wiring)
     yield from _batch(wiring)
 
 
@@ -86,6 +93,22 @@ def _transitions(wiring: Wiring, guesses: Guesses) -> Iterator[Fault]:
     for edge in wiring.strays:
         if wiring.flow.transitions[edge].target not in wiring.index:
             yield _unknown("target", wiring.flow.transitions[edge], guesses)
+
+
+def _misspelt(wiring: Wiring) -> Iterator[Fault]:
+    """Names of conditions that nothing in the flow assigns and that look like a word for what the caller does."""
+    written = {transition.condition: transition for transition in reversed(wiring.flow.transitions)}
+    assigned = {name for node in wiring.nodes for name in node.set}
+    seen: dict[str, Transition] = {}
+    for condition, transition in reversed(written.items()):
+        for name in _NAME.findall(_TEXT.sub("", condition)):
+            seen.setdefault(name, transition)
+    for name, transition in seen.items():
+        if name in TAKEN_NAMES or name in assigned:
+            continue
+        if meant := tuple(get_close_matches(name.lower()[:64], sorted(TAKEN_NAMES), n=1, cutoff=_ALIKE)):
+            message = f"a condition reads {quoted(name)}, which nothing in this flow assigns"
+            yield Fault("misspelt-name", message, (transition.source,), transition.place, did_you_mean(meant))
 
 
 def _unknown(end: str, transition: Transition, guesses: Guesses) -> Fault:

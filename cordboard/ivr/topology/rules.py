@@ -124,6 +124,11 @@ _ALL = (
     ),
     _warning("duplicate-transition", "Every connection stands once", "The second of two equal ones does nothing."),
     _warning("never-holds", "Every condition can hold", "What never holds leads nobody anywhere."),
+    _warning(
+        "misspelt-name",
+        "Words for what callers do are spelled right",
+        "A word that nobody assigns is a variable without a value, and the connection is never taken.",
+    ),
     _error("text-comparison", "dtmf and speech are compared as text", "Text never equals a number and has no size."),
     _warning("terminal-ways", "No connection leaves an end", "The call is over there, so that it is never taken."),
     _warning(

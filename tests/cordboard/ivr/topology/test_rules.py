@@ -46,6 +46,12 @@ def _accepts(rule: str, until: date = date(2026, 5, 1)) -> dict[str, Any]:
 
 
 CASES = (
+    Case(
+        "misspelt-name",
+        ASKED.replace("dtmf == '1'", "dtfm == '1'"),
+        ASKED.replace("dtmf == '1'", "dtmf_2 == '1'"),
+        right_with={"nodes": {"node_menu": {"type": "menu", "set": {"dtmf_2": ""}}}},
+    ),
     Case("unknown-start", STRAIGHT, STRAIGHT, {"start": "node_stort"}),
     Case(
         "two-starts",
