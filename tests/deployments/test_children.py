@@ -112,7 +112,7 @@ def test_a_port_that_is_none_is_named(
 def test_one_that_ends_ends_all_with_its_last_words(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     with Children(tmp_path, {}) as children, pytest.raises(Theirs) as ended:
         children.start("server", [sys.executable, "-c", STAYS], {})
-        children.start("worker", [sys.executable, "-c", "print('no'); exit('newer database')"], {})
+        children.start("worker", [sys.executable, "-c", "print('no', flush=True); exit('newer database')"], {})
         other = children._running["server"]
         wait_until(lambda: children._running["worker"].poll() is not None, 10)
         children.watch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -67,6 +68,7 @@ class Forked:
 def _job(args: list[str], environment: dict[str, str], *outputs: Path) -> None:
     from prefect.context import refresh_global_settings_context
 
+    from cordboard.errors import Ours
     from flows.__main__ import main, prepare_environment
 
     for number, path in enumerate(outputs, 1):
@@ -74,7 +76,8 @@ def _job(args: list[str], environment: dict[str, str], *outputs: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(CHECKOUT)
-    prepare_environment(verbose=True)
+    with contextlib.suppress(Ours):  # which `main` tells
+        prepare_environment(verbose=True)
     refresh_global_settings_context()  # read at import, and the environment was another one then
     try:
         sys.exit(main(args))
