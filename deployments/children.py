@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import IO
 
 from cordboard.errors import BadCall, Theirs
+from cordboard.records.owner import process_exists
 
 CHECKOUT = Path(__file__).parent.parent
 START_SECONDS, STOP_SECONDS, LEAVE_SECONDS = 180.0, 20.0, 30.0
@@ -177,8 +178,8 @@ def _alone(home: Path) -> Iterator[IO[str]]:
         while not _has_locked(file):
             file.seek(0)
             pids = [int(line) for line in file.read().split()]
-            if time.monotonic() > until or (pids and _is_alive(pids[0])):
-                left = " ".join(str(pid) for pid in pids if _is_alive(pid))
+            if time.monotonic() > until or (pids and process_exists(pids[0])):
+                left = " ".join(str(pid) for pid in pids if process_exists(pid))
                 raise BadCall(
                     f"another `make up` has {home}, or one that was killed left processes: stop it with Ctrl-C, or end "
                     f"them with `kill {left}`; for a second one beside it set CORDBOARD_HOME and ports of its own"
@@ -195,16 +196,6 @@ def _has_locked(file: IO[str]) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True
 
 

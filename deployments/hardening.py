@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from cordboard.errors import BadCall
+from cordboard.files import whole_file
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -118,11 +118,8 @@ def _take_out_of(database: Path) -> None:
 
 def _keep(file: Path, text: str) -> None:
     """Writes a file that only its owner may read, all of it or nothing."""
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
-        output.write(text)
-    part.replace(file)
+    with whole_file(file) as output:
+        output.write(text.encode())
 
 
 async def watch_for_zombies(client: PrefectClient) -> None:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from cordboard.files import whole_file
 from cordboard.jsontext import digest
-from cordboard.starting.keeping import whole_file
 
 
 def keep_document(home: Path, folder: str, name: str, document: dict[str, Any]) -> Path:

@@ -57,7 +57,7 @@ class Owner:
         """Whether the process still runs; only meaningful where `is_here()`."""
         if self.started:
             return _start_of(self.pid) == self.started
-        return _exists(self.pid)
+        return process_exists(self.pid)
 
     def __str__(self) -> str:
         # With the host: a release that knows of no tables takes it for another host's, and waits for the lease.
@@ -84,7 +84,8 @@ def _start_of(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
-def _exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether there is a process of this id, whosever it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

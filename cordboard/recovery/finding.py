@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, select, true
 from cordboard.errors import BadCall
 from cordboard.records.effects import require_text
 from cordboard.records.schema import OPEN_EFFECTS, effects
-from cordboard.recovery.holding import tenants
+from cordboard.records.tenants import tenants
 
 SHOWN = 5  # effects that a message names
 _KEY = re.compile(r"[0-9a-f]{4,64}")

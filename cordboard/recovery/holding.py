@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from cordboard.findings import did_you_mean, near
 from cordboard.records.owner import Owner
 from cordboard.records.page import iso
 from cordboard.records.schema import HELD_RUNS, audit, runs
+from cordboard.records.tenants import tenants
 
 SHOWN = 20  # tenants that a message names
 FORGOTTEN_SECONDS = 7 * 24 * 3600.0  # whoever wanted to go on with a run that died has done so by then
@@ -119,15 +120,6 @@ def is_known(connection: Connection, key: str) -> bool:
     """Whether any tenant ever had a run of this key; one that ends with `/` stands for every run below it."""
     queries = (select(runs.c.epoch).where(runs.c.tenant == each, _called(key)).limit(1) for each in tenants(connection))
     return any(connection.execute(query).first() is not None for query in queries)
-
-
-def tenants(connection: Connection) -> Iterator[str]:
-    """Every tenant, by one step in the index for each."""
-    query = select(func.min(runs.c.tenant))
-    found = connection.scalar(query)
-    while found is not None:
-        yield found
-        found = connection.scalar(query.where(runs.c.tenant > found))
 
 
 def require_tenant(connection: Connection, tenant: str) -> None:

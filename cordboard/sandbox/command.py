@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cordboard.documents import Document
 from cordboard.errors import BadCall
+from cordboard.files import whole_file
 from cordboard.findings import Finding
 from cordboard.sandbox.app import Sandbox
 from cordboard.sandbox.definition import Definition, default_definition, load_definition
@@ -103,7 +102,5 @@ def _announce(sandbox: Sandbox, base_url: str, variables: Mapping[str, str]) -> 
 
 def _write_whole(path: Path, variables: Mapping[str, str]) -> None:
     """Writes the file in one step, so that whoever waits for it never reads half of it; only its owner may read it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.writelines(f"{name}={value}\n" for name, value in variables.items())
-    Path(temporary).replace(path)
+    with whole_file(path) as file:
+        file.write("".join(f"{name}={value}\n" for name, value in variables.items()).encode())

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from cordboard.errors import BadCall
 from cordboard.records.ledger import Ledger
 from cordboard.records.schema import audit, effects
-from cordboard.recovery.holding import tenants
+from cordboard.records.tenants import tenants
 from cordboard.starting.model import Batch
 from cordboard.starting.orders import logical_id_of
 

@@ -1,34 +1,15 @@
-"""Keeps people's data on disk: readable by its owner only, whole or not at all, and gone a week after its last use."""
+"""Deletes what is kept of people's data, a week after its last use."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+
+from cordboard.files import DRAFT
 
 KEPT_SECONDS = 7 * 24 * 3600.0
-DRAFT = ".draft-"  # what names begin with that are not whole yet, or not any more
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place once it is written; several processes may write it at once, and the last one counts.
-
-    Args:
-        path: where it will be, with mode 0600.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=DRAFT)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            yield out
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def prune(folder: Path, now: float) -> None:

@@ -14,13 +14,13 @@ from typing import Any, Literal, TextIO
 
 from sqlalchemy import select
 
+from cordboard.files import whole_file
 from cordboard.jsontext import parse_json
 from cordboard.records.changes import WITHOUT_EFFECT
 from cordboard.records.effects import EffectState
 from cordboard.records.ledger import Ledger
 from cordboard.records.page import chunks
 from cordboard.records.schema import effects
-from cordboard.starting.keeping import whole_file
 from cordboard.starting.model import Batch
 from cordboard.starting.orders import effect_of
 from cordboard.triggers.model import Start

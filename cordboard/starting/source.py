@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from cordboard.errors import BadCall, Theirs
+from cordboard.files import whole_file
 from cordboard.jsontext import digest
-from cordboard.starting.keeping import prune, whole_file
+from cordboard.starting.keeping import prune
 from cordboard.starting.spool import check_is_single
 from cordboard.triggers.checking import open_batch
 from cordboard.triggers.model import Trigger

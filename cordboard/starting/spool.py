@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cordboard.errors import BadCall, InvalidDocument
+from cordboard.files import DRAFT
 from cordboard.findings import Finding
 from cordboard.jsontext import digest, dump_json
-from cordboard.starting.keeping import DRAFT, prune, remove
+from cordboard.starting.keeping import prune, remove
 from cordboard.triggers.checking import Tally, check_batch
 from cordboard.triggers.making import make
 from cordboard.triggers.model import Start, Trigger

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from cordboard.errors import BadCall
+from cordboard.files import whole_file
 from cordboard.triggers.model import Faulty
 from cordboard.triggers.rows import OWN_COLUMNS, Rows
 
@@ -79,15 +79,7 @@ def writing_faulty(path: Path | None, rows: Rows) -> Iterator[FaultyRows]:
         yield Nowhere()
         return
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise BadCall(f"{path} cannot be written: {error.strerror}") from None
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with whole_file(path) as out, io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as stream:
             yield FaultyJsonl(stream) if rows.columns is None else FaultyCsv(stream, rows.columns)
-        partial.replace(path)
     except OSError as error:
         raise BadCall(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ STOREYS: tuple[tuple[set[str], ...], ...] = (
     ({"triggers"},),
     ({"chains"}, {"ivr"}, {"vendors"}, {"records"}),
     ({"documents"}, {"telemetry"}),
-    ({"errors", "findings", "jsontext", "redaction", "settings", "__init__"},),
+    ({"errors", "files", "findings", "jsontext", "redaction", "settings", "__init__"},),
 )
 
 

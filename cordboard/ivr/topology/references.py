@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
 from cordboard.findings import did_you_mean, near
+from cordboard.ivr.conditions import reads
 from cordboard.ivr.model import START_TYPE, TAKEN_NAMES, Limits, Place, Transition
 from cordboard.ivr.topology.fault import Fault, quoted, where
 from cordboard.ivr.topology.wiring import Wiring
@@ -16,8 +16,6 @@ PREFIX = "node_"
 _MOST_GUESSED = 50
 #: So much of a word must be as in the one that was meant: `dtfm` is near enough to `dtmf`, `item` is not.
 _ALIKE = 0.75
-_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
 class Guesses:
@@ -97,18 +95,23 @@ def _transitions(wiring: Wiring, guesses: Guesses) -> Iterator[Fault]:
 
 def _misspelt(wiring: Wiring) -> Iterator[Fault]:
     """Names of conditions that nothing in the flow assigns and that look like a word for what the caller does."""
-    written = {transition.condition: transition for transition in reversed(wiring.flow.transitions)}
-    assigned = {name for node in wiring.nodes for name in node.set}
-    seen: dict[str, Transition] = {}
-    for condition, transition in reversed(written.items()):
-        for name in _NAME.findall(_TEXT.sub("", condition)):
-            seen.setdefault(name, transition)
-    for name, transition in seen.items():
-        if name in TAKEN_NAMES or name in assigned:
-            continue
-        if meant := tuple(get_close_matches(name.lower()[:64], sorted(TAKEN_NAMES), n=1, cutoff=_ALIKE)):
+    assigned = {name for node in wiring.nodes for name in node.set} | TAKEN_NAMES
+    first: dict[str, int] = {}
+    for code, way in enumerate(wiring.ways):
+        for name in sorted(reads(way.condition)) if way.condition else ():
+            first.setdefault(name, code)
+    guessed = {name: _alike(name) for name in first if name not in assigned}
+    meant = {name: guess for name, guess in guessed.items() if guess}
+    edges = dict(zip(reversed(wiring.codes), reversed(wiring.edges), strict=True)) if meant else {}
+    for name, guess in meant.items():
+        if first[name] in edges:  # else it leaves a node that is not there
+            transition = wiring.flow.transitions[edges[first[name]]]
             message = f"a condition reads {quoted(name)}, which nothing in this flow assigns"
-            yield Fault("misspelt-name", message, (transition.source,), transition.place, did_you_mean(meant))
+            yield Fault("misspelt-name", message, (transition.source,), transition.place, did_you_mean(guess))
+
+
+def _alike(name: str) -> tuple[str, ...]:
+    return tuple(get_close_matches(name.lower()[:64], sorted(TAKEN_NAMES), n=1, cutoff=_ALIKE))
 
 
 def _unknown(end: str, transition: Transition, guesses: Guesses) -> Fault:
