@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -29,17 +30,51 @@ from cordboard.records.owner import process_exists
 CHECKOUT = Path(__file__).parent.parent
 START_SECONDS, STOP_SECONDS, LEAVE_SECONDS = 180.0, 20.0, 30.0
 _LOOK_SECONDS = 0.2
+_USUAL_PORTS = {"CORDBOARD_PORT": 4200, "CORDBOARD_RECEIVER_PORT": 4290, "CORDBOARD_SANDBOX_PORT": 4280}
 _PR_SET_PDEATHSIG = 1
 _MAX_SAID = 500
 
 
-def stated_port(name: str, default: int) -> int:
-    """The port that a variable states; where it states none, the process ends with 2."""
-    said = os.environ.get(name) or str(default)
-    if said.isascii() and said.isdigit() and 0 < int(said) < 65_536:
-        return int(said)
-    print(f"{name} is {said!r}, and a port is a number from 1 to 65535", file=sys.stderr)
-    sys.exit(BadCall.exit_code)
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the parts listen.
+
+    Attributes:
+        server: Prefect's API and UI.
+        receiver: of completions.
+        sandbox: 0 where there is none.
+    """
+
+    server: int
+    receiver: int
+    sandbox: int = 0
+
+    @classmethod
+    def stated(cls, environ: Mapping[str, str], *, with_sandbox: bool = True) -> Ports:
+        """Those of the environment, else the usual ones.
+
+        Raises:
+            BadCall: names each variable that states no port.
+        """
+        said = {name: environ.get(name) or str(usual) for name, usual in _USUAL_PORTS.items()}
+        faults = [
+            f"{name} is {text!r}, and a port is a number from 1 to 65535"
+            for name, text in said.items()
+            if not _is_port(text)
+        ]
+        if faults:
+            raise BadCall("\n".join(faults))
+        server, receiver, sandbox = map(int, said.values())
+        return cls(server, receiver, sandbox if with_sandbox else 0)
+
+    def variables(self) -> dict[str, int]:
+        """Those that are used, by the variables that choose them."""
+        chosen = zip(_USUAL_PORTS, (self.server, self.receiver, self.sandbox), strict=True)
+        return {name: port for name, port in chosen if port}
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65_536
 
 
 def end_in_order() -> None:

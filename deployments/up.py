@@ -19,16 +19,13 @@ from dotenv import load_dotenv
 
 from cordboard.errors import CordboardError
 from deployments import tenant
-from deployments.children import CHECKOUT, Children, end_in_order, stated_port
+from deployments.children import CHECKOUT, Children, Ports, end_in_order
 from deployments.deploying import deploy
 from deployments.hardening import hardened, watch_for_zombies
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-PORT = stated_port("CORDBOARD_PORT", 4200)
-SANDBOX_PORT = stated_port("CORDBOARD_SANDBOX_PORT", 4280)
-RECEIVER_PORT = stated_port("CORDBOARD_RECEIVER_PORT", 4290)
 POOL = "cordboard"
 COMPLETION_TRIGGER = "apply completions when one is received"
 PYTHON = [sys.executable, "-m"]
@@ -44,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     stated = _take_out_logins()
     end_in_order()
     try:
-        with Children(_home(), _ports(with_sandbox=not asked.tenant)) as children:
-            environment = _environment(with_sandbox=not asked.tenant)
+        ports = Ports.stated(os.environ, with_sandbox=not asked.tenant)
+        with Children(_home(), ports.variables()) as children:
+            environment = _environment(ports)
             os.environ.update(environment)
-            _start_server(children, environment)
+            _start_server(children, environment, ports)
             found = asyncio.run(register(environment, stated if asked.tenant else None, renew=asked.renew))
-            _start_others(children, environment, found)
-            _say(environment, found)
+            _start_others(children, environment, ports, found)
+            _say(environment, ports, found)
             children.watch()
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -67,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(environment: Mapping[str, str], found: tenant.Tenant | None) -> None:
-    print(f"\nPrefect UI   http://127.0.0.1:{PORT}\nSign in      {_how_to_sign_in(environment)}")
+def _say(environment: Mapping[str, str], ports: Ports, found: tenant.Tenant | None) -> None:
+    print(f"\nPrefect UI   http://127.0.0.1:{ports.server}\nSign in      {_how_to_sign_in(environment)}")
     if found is None:
-        print(f"Sandbox      http://127.0.0.1:{SANDBOX_PORT}")
+        print(f"Sandbox      http://127.0.0.1:{ports.sandbox}")
     for block in found.credentials if found else ():
         print(f"Tenant       {block.tenant()} (block {block.get_block_type_slug()}/{tenant.NAME})")
     if found is None or found.receiver:
-        print(f"Receiver     http://127.0.0.1:{RECEIVER_PORT}/completions")
+        print(f"Receiver     http://127.0.0.1:{ports.receiver}/completions")
     if found and found.is_secret_new and sys.stdout.isatty():
         print(f"Senders sign with {found.receiver['CORDBOARD_COMPLETION_SECRETS']} (shown only now)")
     print(f"Other shells set -a; . {shlex.quote(environment['CORDBOARD_HOME'])}/prefect.env; set +a")
@@ -93,23 +91,25 @@ def _how_to_sign_in(environment: Mapping[str, str]) -> str:
     return f"with PREFECT_API_AUTH_STRING of {environment['CORDBOARD_HOME']}/prefect.env"
 
 
-def _start_server(children: Children, environment: Mapping[str, str]) -> None:
+def _start_server(children: Children, environment: Mapping[str, str], ports: Ports) -> None:
     print("Starting the Prefect server …", flush=True)
-    command = [*PREFECT, "server", "start", "--port", str(PORT)]
-    children.start("server", command, environment, f"http://127.0.0.1:{PORT}/api/health")
+    command = [*PREFECT, "server", "start", "--port", str(ports.server)]
+    children.start("server", command, environment, f"http://127.0.0.1:{ports.server}/api/health")
 
 
-def _start_others(children: Children, environment: Mapping[str, str], found: tenant.Tenant | None) -> None:
+def _start_others(
+    children: Children, environment: Mapping[str, str], ports: Ports, found: tenant.Tenant | None
+) -> None:
     """Sandbox, receiver and worker; with a tenant no sandbox, and a receiver where its workflows report."""
     print("Starting " + ("sandbox, receiver and worker …" if found is None else "the worker …"), flush=True)
     if found is None:
-        definition = ["--definition", str(_sandbox_file(environment))]
-        command = [*PYTHON, "cordboard", "sandbox", "--port", str(SANDBOX_PORT), *definition]
-        children.start("sandbox", command, environment, f"http://127.0.0.1:{SANDBOX_PORT}/healthz")
+        definition = ["--definition", str(_sandbox_file(environment, ports))]
+        command = [*PYTHON, "cordboard", "sandbox", "--port", str(ports.sandbox), *definition]
+        children.start("sandbox", command, environment, f"http://127.0.0.1:{ports.sandbox}/healthz")
     if found is None or found.receiver:
-        command = [*PYTHON, "deployments.receiver", "--port", str(RECEIVER_PORT)]
+        command = [*PYTHON, "deployments.receiver", "--port", str(ports.receiver)]
         receiving = {**environment, **(found.receiver if found else {})}
-        children.start("receiver", command, receiving, f"http://127.0.0.1:{RECEIVER_PORT}/healthz")
+        children.start("receiver", command, receiving, f"http://127.0.0.1:{ports.receiver}/healthz")
     children.start("worker", [*PREFECT, "worker", "start", "--pool", POOL, "--name", "here"], environment)
 
 
@@ -162,17 +162,18 @@ async def _save_sandbox(environment: Mapping[str, str]) -> None:
 
     for vendor in (CXoneCredentials, GenesysCloudCredentials):
         await vendor.from_env(environment).save("sandbox", overwrite=True)
-    url = f"http://127.0.0.1:{SANDBOX_PORT}/webhooks/status"
-    await WebhookEndpoint(url=url, secret=WEBHOOK_SECRET).save("sandbox", overwrite=True)
+    await WebhookEndpoint(url=environment["CORDBOARD_WEBHOOK_URL"], secret=WEBHOOK_SECRET).save(
+        "sandbox", overwrite=True
+    )
 
 
-def _sandbox_file(environment: Mapping[str, str]) -> Path:
+def _sandbox_file(environment: Mapping[str, str], ports: Ports) -> Path:
     """The default sandbox, reporting the ends of its instances to our receiver."""
     import cordboard.sandbox  # noqa: PLC0415
 
     default = Path(cordboard.sandbox.__file__).with_name("default.yaml").read_text(encoding="utf-8")
     secret = environment["CORDBOARD_COMPLETION_SECRETS"].split()[0]
-    url = f"http://127.0.0.1:{RECEIVER_PORT}/completions"
+    url = f"http://127.0.0.1:{ports.receiver}/completions"
     file = Path(environment["CORDBOARD_HOME"]) / "sandbox.yaml"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.touch(mode=0o600)
@@ -192,34 +193,29 @@ def _take_out_logins() -> dict[str, str]:
     return stated
 
 
-def _ports(*, with_sandbox: bool) -> dict[str, int]:
-    ours = {"CORDBOARD_PORT": PORT, "CORDBOARD_RECEIVER_PORT": RECEIVER_PORT}
-    return ours | ({"CORDBOARD_SANDBOX_PORT": SANDBOX_PORT} if with_sandbox else {})
-
-
-def _environment(*, with_sandbox: bool) -> dict[str, str]:
+def _environment(ports: Ports) -> dict[str, str]:
     """Of every child: what the environment states stays, but what is a tenant's never gets into the sandbox's runs."""
     home = _home()
     prefect_home = os.environ.get("PREFECT_HOME", str(home / "prefect"))
     as_json = {"PREFECT_LOGGING_SETTINGS_PATH": str(CHECKOUT / "flows" / "logging.yml")}
     return {
         **(as_json if os.environ.get("CORDBOARD_LOG_FORMAT") == "json" else {}),
-        **(_of_the_sandbox() if with_sandbox else {}),
+        **(_of_the_sandbox(ports.sandbox) if ports.sandbox else {}),
         "CORDBOARD_HOME": str(home),
-        **hardened(os.environ, home, Path(prefect_home), PORT),
+        **hardened(os.environ, home, Path(prefect_home), ports.server),
         "PREFECT_HOME": prefect_home,
-        "PREFECT_API_URL": f"http://127.0.0.1:{PORT}/api",
-        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{PORT}/api",
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports.server}/api",
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{ports.server}/api",
         "DO_NOT_TRACK": "1",
         "PYTHONPATH": str(CHECKOUT),
     }
 
 
-def _of_the_sandbox() -> dict[str, str]:
+def _of_the_sandbox(port: int) -> dict[str, str]:
     from cordboard.sandbox.definition import default_definition  # noqa: PLC0415
     from cordboard.sandbox.server import environment  # noqa: PLC0415
 
-    sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
+    sandbox = f"http://127.0.0.1:{port}"
     return {
         "CORDBOARD_TENANT": "",  # else a row that was tried here counts as started there, and never is
         "CORDBOARD_ERP_URL": f"{sandbox}/erp/records",

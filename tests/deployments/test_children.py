@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cordboard.errors import BadCall, Theirs
-from deployments.children import Children, stated_port
+from deployments.children import Children, Ports
 from tests.deployments.upping import CHECKOUT, free_port
 
 STAYS = "import time; time.sleep(600)"
@@ -100,13 +100,20 @@ def test_two_of_ours_cannot_have_one_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["47x", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_named(
-    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("CORDBOARD_PORT", said)
-    with pytest.raises(SystemExit) as ended:
-        stated_port("CORDBOARD_PORT", 4200)
-    assert ended.value.code == 2 and f"CORDBOARD_PORT is '{said}'" in capsys.readouterr().err
+def test_every_port_that_is_none_is_named(said: str) -> None:
+    with pytest.raises(BadCall) as refused:
+        Ports.stated({"CORDBOARD_PORT": said, "CORDBOARD_RECEIVER_PORT": said})
+    assert [line.split(" is ")[0] for line in str(refused.value).splitlines()] == [
+        "CORDBOARD_PORT",
+        "CORDBOARD_RECEIVER_PORT",
+    ]
+    assert f"CORDBOARD_PORT is '{said}'" in str(refused.value)
+
+
+def test_a_tenant_needs_no_port_for_a_sandbox() -> None:
+    ports = Ports.stated({"CORDBOARD_PORT": "4300", "CORDBOARD_SANDBOX_PORT": ""}, with_sandbox=False)
+    assert ports.variables() == {"CORDBOARD_PORT": 4300, "CORDBOARD_RECEIVER_PORT": 4290}
+    assert Ports.stated({}).variables()["CORDBOARD_SANDBOX_PORT"] == 4280
 
 
 def test_one_that_ends_ends_all_with_its_last_words(tmp_path: Path, wait_until: Callable[..., None]) -> None:

@@ -28,7 +28,7 @@ ENVIRONMENT = """
 import json, os
 from deployments import up
 up._take_out_logins()
-print(json.dumps({**os.environ, **up._environment(with_sandbox=True)}))
+print(json.dumps({**os.environ, **up._environment(up.Ports.stated(os.environ))}))
 """
 OURS = ("TENANT", "ERP_URL", "ERP_SECRET", "WEBHOOK_URL", "WEBHOOK_SECRET", "COMPLETION_SECRETS")
 VENDORS = ("CLIENT_ID", "CLIENT_SECRET", "BASE_URL", "TOKEN_URL", "SCOPES", "ORG_ID", "REGION")
