@@ -24,7 +24,7 @@ from cordboard.findings import Finding
 from cordboard.jsontext import parse_json
 from cordboard.outline import MAX_DEPTH, MAX_JSON_NODES, MAX_NODES, Outline, join_path
 
-__all__ = ["MAX_BYTES", "MAX_JSON_BYTES", "Document", "join_path", "parse_document", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_JSON_BYTES", "WHAT", "Document", "join_path", "parse_document", "read_document"]
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -36,6 +36,17 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|[^\s,:\[\]{}"]+')
 #: Of anything that claims to be JSON: an open quote takes all the rest, so that it is looked through only once.
 _JSON_VALUE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[^\s,:\[\]{}"]+')
+#: What each kind of file is, and what takes it.
+WHAT: Mapping[str, tuple[str, str]] = {
+    "chain": ("a chain", "python -m flows run-chain"),
+    "ivr-flow": ("a call flow", "python -m flows register-ivr"),
+    "ivr-suite": ("a suite of calls", "python -m flows simulate-ivr"),
+    "ivr-properties": ("properties of a call flow", "cordboard prove"),
+    "ivr-patch": ("a patch of a call flow", "python -m flows update-ivr"),
+    "trigger": ("a trigger of workflow starts", "python -m flows trigger-workflows"),
+    "sandbox": ("the definition of a sandbox", "cordboard sandbox --definition"),
+    "faults": ("faults of a sandbox", "cordboard sandbox --faults"),
+}
 _LAST_STEP = re.compile(r"(?:^|\.)[^.\[\]]*$|\[\d+\]$")
 
 
@@ -61,11 +72,16 @@ class Document:
         return self.lines.get(path)
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, kind: str = "") -> Document:
     """Reads a YAML file, or a JSON file where the name ends in `.json`.
 
+    Args:
+        path: the file.
+        kind: the one of `WHAT` that is needed. A file that says another one is refused in one sentence: what it lacks
+            to be of this kind helps nobody. One that says none is left to the reader.
+
     Raises:
-        InvalidDocument: the file cannot be read, or `parse_document` refuses it.
+        InvalidDocument: the file cannot be read, is of another kind, or `parse_document` refuses it.
     """
     json = path.suffix.lower() == ".json"
     try:
@@ -74,7 +90,13 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _refusal("unreadable", f"cannot be read: {reason}", str(path), None) from None
-    return parse_document(data, str(path), json=json)
+    document = parse_document(data, str(path), json=json)
+    said = document.value.get("kind") if isinstance(document.value, dict) else None
+    if kind and said != kind and isinstance(said, str) and said in WHAT:
+        (what, taker), (needed, _) = WHAT[said], WHAT[kind]
+        message, hint = f"the file is {what}, and {needed} is needed here", f"`{taker}` takes it."
+        raise InvalidDocument((Finding("kind/other", message, "kind", document.file, document.line("kind"), hint),))
+    return document
 
 
 def parse_document(text: str | bytes, file: str, *, json: bool = False) -> Document:

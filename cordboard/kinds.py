@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-KINDS = ("chain", "ivr-flow", "ivr-suite", "ivr-properties", "ivr-patch", "trigger", "sandbox", "faults")
+from cordboard.documents import WHAT
+
+KINDS = tuple(WHAT)
 _PARTS = {
     "chain": "chains",
     "ivr-flow": "ivr",

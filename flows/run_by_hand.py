@@ -115,7 +115,7 @@ def update_ivr(args: argparse.Namespace) -> int:
             print(json.dumps(invalid_document("", args.patch, error.findings), ensure_ascii=False))
             return 2
     for suite in args.suite:
-        read_document(Path(suite))
+        read_document(Path(suite), "ivr-suite")
     from flows.update_ivr import UpdateIvr  # noqa: PLC0415
     from flows.update_ivr import update_ivr as flow  # noqa: PLC0415
 

@@ -154,7 +154,7 @@ async def update_ivr(
     patch = load_patch(Path(update.patch)) if update.patch else None
     base = load_flow(Path(update.base)) if update.base else None
     for suite in update.suites:
-        read_document(Path(suite))
+        read_document(Path(suite), "ivr-suite")
     async with cancelled_by_sigterm():
         if patch is None:
             patch, base = await _undone(update.undo, login, redactor)

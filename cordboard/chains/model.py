@@ -108,7 +108,7 @@ def load_chain(path: Path) -> Chain:
     Raises:
         InvalidDocument: the file cannot be read, or the chain has faults; all of them are listed.
     """
-    return parse_chain(read_document(path))
+    return parse_chain(read_document(path, "chain"))
 
 
 def parse_chain(document: Document) -> Chain:

@@ -32,7 +32,7 @@ def load_flow(path: Path) -> Flow:
     Raises:
         InvalidDocument: the file cannot be read, or does not have the shape of a call flow; every fault is listed.
     """
-    flow, findings = read_flow(read_document(path))
+    flow, findings = read_flow(read_document(path, "ivr-flow"))
     if flow is None or errors_in(findings):
         raise InvalidDocument(findings)
     return flow

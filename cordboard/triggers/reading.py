@@ -27,7 +27,7 @@ def load_trigger(path: Path) -> Trigger:
     Raises:
         InvalidDocument: the file cannot be read, or is no trigger; every fault is listed.
     """
-    trigger, findings = read_trigger(read_document(path))
+    trigger, findings = read_trigger(read_document(path, "trigger"))
     if trigger is None:
         raise InvalidDocument(findings)
     return trigger

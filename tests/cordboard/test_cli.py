@@ -363,11 +363,14 @@ def test_a_behaviour_diff_says_with_the_keys_what_changes_for_callers(
     assert "2" in said and "Ward switchboard" in said and "Operator" in said
 
 
-@pytest.mark.parametrize("command", [["prove"], ["cover"], ["diff", "--behaviour", HOSPITAL]])
+@pytest.mark.parametrize("command", [["prove"], ["cover"], ["plan"], ["trace"], ["diff", HOSPITAL]])
 def test_what_is_no_call_flow_is_named_as_what_it_is(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     suite = str(ROOT / "examples" / "hospital_suite.yaml")
     assert main([*command, suite]) == 2
-    assert f"{suite} is no call flow: it is a suite of calls" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        f"{suite}:2: error [kind/other] kind: the file is a suite of calls, and a call flow is needed here",
+        "    `python -m flows simulate-ivr` takes it.",
+    ]
 
 
 def test_a_suite_of_another_flow_is_not_completed(capsys: pytest.CaptureFixture[str]) -> None:

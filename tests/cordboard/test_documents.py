@@ -8,15 +8,23 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cordboard.documents import MAX_BYTES, MAX_JSON_BYTES, parse_document, read_document
+from cordboard import kinds
+from cordboard.chains.model import load_chain
+from cordboard.documents import MAX_BYTES, MAX_JSON_BYTES, WHAT, parse_document, read_document
 from cordboard.errors import InvalidDocument
+from cordboard.ivr.merge import load_patch
+from cordboard.ivr.paths.reading import load_claims
+from cordboard.ivr.reading import load_flow
+from cordboard.ivr.suite import load_suite
 from cordboard.jsontext import dump_json
 from cordboard.outline import MAX_JSON_NODES, MAX_NODES, UNPRINTABLE, join_path
+from cordboard.triggers.reading import load_trigger
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -280,3 +288,19 @@ def test_the_name_decides_between_yaml_and_json(tmp_path: Path) -> None:
 
 def test_paths_join_as_people_read_them() -> None:
     assert join_path(join_path(join_path("", "contacts"), 0), "id") == "contacts[0].id"
+
+
+@pytest.mark.parametrize("load", [load_chain, load_flow, load_suite, load_claims, load_patch, load_trigger])
+def test_a_file_of_another_kind_is_refused_in_one_sentence(tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    """What it lacks to be of the kind that is needed would be a list that mends nothing."""
+    (tmp_path / "file.yaml").write_text("\nkind: faults\nrules: []\n")
+    with pytest.raises(InvalidDocument) as refused:
+        load(tmp_path / "file.yaml")
+    (finding,) = refused.value.findings
+    assert (finding.rule, finding.line) == ("kind/other", 2)
+    assert finding.message.startswith("the file is faults of a sandbox, and ")
+    assert finding.hint == "`cordboard sandbox --faults` takes it."
+
+
+def test_every_kind_is_named_and_says_what_takes_it() -> None:
+    assert list(WHAT) == list(kinds._PARTS) == list(kinds.KINDS)

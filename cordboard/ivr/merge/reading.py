@@ -24,7 +24,7 @@ def load_patch(path: Path) -> Patch:
     Raises:
         InvalidDocument: the file cannot be read, or is no patch; every fault is listed.
     """
-    patch, findings = read_patch(read_document(path))
+    patch, findings = read_patch(read_document(path, "ivr-patch"))
     if patch is None:
         raise InvalidDocument(findings)
     return patch

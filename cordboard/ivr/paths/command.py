@@ -14,7 +14,7 @@ import yaml
 from cordboard.documents import Document, read_document
 from cordboard.errors import BadCall, InvalidDocument
 from cordboard.findings import Finding
-from cordboard.ivr.model import Flow, Transition
+from cordboard.ivr.model import Transition
 from cordboard.ivr.paths.behaviour import behaviour_changes
 from cordboard.ivr.paths.covering import Generated, generate
 from cordboard.ivr.paths.properties import EveryCallEnds, json_schema
@@ -24,13 +24,6 @@ from cordboard.ivr.paths.telling import written
 from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import Case, load_suite
 from cordboard.ivr.trace import compile_flow
-
-_OTHERS = {
-    "chain": "a chain",
-    "ivr-patch": "a patch of one",
-    "ivr-properties": "properties of one",
-    "ivr-suite": "a suite of calls",
-}
 
 
 def examine(_kind: str, document: Document) -> tuple[tuple[Finding, ...], str]:
@@ -73,7 +66,7 @@ def run_prove(file: Path) -> int:
         program = compile_flow(claims.flow)
         verdicts = prove(program, claims.properties, variables=claims.variables, outcomes=claims.outcomes)
     else:
-        verdicts = prove(compile_flow(_flow(file)), [EveryCallEnds(kind="every-call-ends")])
+        verdicts = prove(compile_flow(load_flow(file)), [EveryCallEnds(kind="every-call-ends")])
     for verdict in verdicts:
         _show(verdict)
     return 0 if all(verdict.status == "holds" for verdict in verdicts) else 1
@@ -85,7 +78,7 @@ def run_cover(file: Path, suite: Path | None, pairs: bool) -> int:
     Raises:
         InvalidDocument: a file has faults.
     """
-    flow = _flow(file)
+    flow = load_flow(file)
     existing: Sequence[Case] = load_suite(suite, flow).cases if suite else ()
     made = generate(compile_flow(flow), existing, pairs)
     cases = [written(case) for case in made.cases]
@@ -130,7 +123,7 @@ def run_behaviour(before: Path, after: Path, as_document: bool) -> int:
     Raises:
         InvalidDocument: a file is no call flow whose calls could be made.
     """
-    found = behaviour_changes(compile_flow(_flow(before)), compile_flow(_flow(after)))
+    found = behaviour_changes(compile_flow(load_flow(before)), compile_flow(load_flow(after)))
     if as_document:
         changes = [change.as_json() for change in found]
         print(json.dumps({"same": not found, "changes": changes}, ensure_ascii=False, indent=2))
@@ -142,18 +135,6 @@ def run_behaviour(before: Path, after: Path, as_document: bool) -> int:
 def _kind_of(file: Path) -> Any:
     value = read_document(file).value
     return value.get("kind") if isinstance(value, dict) else None
-
-
-def _flow(file: Path) -> Flow:
-    """A call flow.
-
-    Raises:
-        BadCall: the file is something else of ours.
-    """
-    kind = _kind_of(file)
-    if kind in _OTHERS:
-        raise BadCall(f"{file} is no call flow: it is {_OTHERS[kind]}")
-    return load_flow(file)
 
 
 def _unknown(claims: Claims) -> tuple[Finding, ...]:

@@ -73,7 +73,7 @@ def load_claims(path: Path) -> Claims:
     Raises:
         InvalidDocument: the file cannot be read, or it or its flow has faults of form; all of them are listed.
     """
-    claims, findings = read_claims(read_document(path))
+    claims, findings = read_claims(read_document(path, "ivr-properties"))
     if claims is None:
         raise InvalidDocument(findings)
     return claims

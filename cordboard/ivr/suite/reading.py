@@ -39,7 +39,7 @@ def load_suite(path: Path, flow: Flow | None = None) -> Suite:
     Raises:
         InvalidDocument: the file cannot be read, or the suite or its flow has faults of form; all of them are listed.
     """
-    suite, findings = read_suite(read_document(path), flow)
+    suite, findings = read_suite(read_document(path, "ivr-suite"), flow)
     if suite is None or errors_in(findings):
         raise InvalidDocument(findings)
     return suite
