@@ -29,6 +29,7 @@ from cordboard.sarif import to_annotations, to_sarif
 from cordboard.settings import Settings
 
 _UNREADABLE = ("document/", "kind/")
+_ROWS = (".csv", ".jsonl")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -196,6 +197,9 @@ def _report(
 def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     """The findings about one file, and a line that sums it up."""
     try:
+        if path.suffix.lower() in _ROWS and path.is_file():
+            hint = "Check rows with what starts them: `cordboard check TRIGGER --rows FILE`."
+            raise InvalidDocument((Finding("kind/rows", "the file holds rows", "", str(path), 1, hint),))
         document = read_document(path)
         kind = _kind_of(document)
         findings, what = part_of(kind).examine(kind, document)

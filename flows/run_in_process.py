@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from cordboard.errors import BadCall, Theirs
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from blocks.webhook import WebhookEndpoint
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -30,9 +32,15 @@ def asked_of(model: type[Asked], **options: Any) -> Asked:
     try:
         return model(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        said = [(fault["loc"][-1:], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        said = [(fault["loc"][-1:], _in_words(fault)) for fault in error.errors()]
         faults = "; ".join(": ".join([*map(str, where), what]) for where, what in said)
         raise BadCall(f"cannot run it so: {faults}") from None
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    if fault["type"] == "string_pattern_mismatch":  # keys: the only ones with a pattern
+        return "takes up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def show(document: dict[str, Any], in_words: Any, *, as_json: bool) -> None:

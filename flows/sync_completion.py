@@ -7,6 +7,7 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from blocks.cxone import CXoneCredentials
@@ -15,7 +16,13 @@ from tasks.completions import apply_completions, opened_desk, publish
 from tasks.process import cancelled_by_sigterm
 
 
-@flow(name="sync-completion", persist_result=False)
+def run_name() -> str:
+    """Name of the flow run in the UI: the message that started it, or that a schedule or a person did."""
+    inbox_id = flow_run.parameters.get("inbox_id")
+    return f"completion {str(inbox_id)[:8]}" if inbox_id else "completions"
+
+
+@flow(name="sync-completion", flow_run_name=run_name, persist_result=False)
 async def sync_completion(
     inbox_id: UUID | None = None, credentials: CXoneCredentials | None = None, retry_given_up: bool = False
 ) -> State[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import shlex
 import signal
 import sys
@@ -74,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
         sandbox = Sandbox(definition, faults, args.seed, truth_file=args.truth, callback_url=args.callback_url)
         asyncio.run(_serve(sandbox, args))
     except (OSError, OverflowError) as error:
-        raise BadCall(f"cannot start the sandbox: {error}") from error
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = f"something listens on port {args.port} already; give another with --port" if taken else str(error)
+        raise BadCall(f"cannot start the sandbox: {why}") from error
     return 0
 
 

@@ -373,6 +373,13 @@ def test_what_is_no_call_flow_is_named_as_what_it_is(command: list[str], capsys:
     ]
 
 
+def test_rows_are_checked_with_their_trigger(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = str(ROOT / "examples" / "reminders.csv")
+    assert main(["check", rows]) == 2
+    assert f"{rows}:1: error [kind/rows] the file holds rows" in (said := capsys.readouterr().out)
+    assert "`cordboard check TRIGGER --rows FILE`" in said
+
+
 def test_a_suite_of_another_flow_is_not_completed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cover", HOSPITAL, "--suite", str(ROOT / "examples" / "main_menu_suite.yaml")]) == 2
     said = capsys.readouterr().err

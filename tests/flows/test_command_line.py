@@ -222,3 +222,11 @@ def test_everything_it_writes_lies_under_one_folder_for_its_owner_only(
     files = [path for path in home.rglob("*") if path.is_file() and "prefect" not in path.parts]
     assert {path.name for path in files} >= {"ledger.db", "test.json"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in [*files, home])
+
+
+@pytest.mark.parametrize("key", ["my key", "-x", "k" * 129])
+def test_a_key_that_cannot_be_one_is_told_in_words(key: str, vendor: Any, start: Any) -> None:
+    process = start(vendor(), "run-chain", EXAMPLE, f"--run-key={key}")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("cannot run it so: run_key: takes up to 128 letters, digits, '.', '_' and '-', the first a")

@@ -124,11 +124,16 @@ def test_the_command_says_why_it_cannot_start(command):
     """A port that is taken, and a truth file in a folder that is not there."""
     _, env = command()
     port = env["CXONE_BASE_URL"].rpartition(":")[2]
-    for arguments in (["--port", port], ["--truth", "/nowhere/truth.jsonl"], ["--port", "70000"]):
+    whys = (
+        (["--port", port], f"something listens on port {port} already; give another with --port"),
+        (["--truth", "/nowhere/truth.jsonl"], "/nowhere/truth.jsonl"),
+        (["--port", "70000"], "0-65535"),
+    )
+    for arguments, why in whys:
         line = [sys.executable, "-m", "cordboard", "sandbox", *arguments]
         ended = subprocess.run(line, check=False, capture_output=True, text=True, timeout=20)
         assert ended.returncode == 2, ended
-        assert "cannot start the sandbox" in ended.stderr
+        assert "cannot start the sandbox: " in ended.stderr and why in ended.stderr
 
 
 def test_the_command_refuses_a_callback_url_that_is_none(command):
