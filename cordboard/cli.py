@@ -197,15 +197,20 @@ def _report(
 def _examine(path: Path) -> tuple[tuple[Finding, ...], str]:
     """The findings about one file, and a line that sums it up."""
     try:
-        if path.suffix.lower() in _ROWS and path.is_file():
-            hint = "Check rows with what starts them: `cordboard check TRIGGER --rows FILE`."
-            raise InvalidDocument((Finding("kind/rows", "the file holds rows", "", str(path), 1, hint),))
-        document = read_document(path)
+        document = _no_rows(path)
         kind = _kind_of(document)
         findings, what = part_of(kind).examine(kind, document)
     except InvalidDocument as error:
         return error.findings, _count(error.findings)
     return findings, ", ".join(filter(None, (what, _count(findings))))
+
+
+def _no_rows(path: Path) -> Document:
+    """A document; rows are none, and what YAML makes of them says nothing."""
+    if path.suffix.lower() in _ROWS and path.is_file():
+        hint = "Check rows with what starts them: `cordboard check TRIGGER --rows FILE`."
+        raise InvalidDocument((Finding("kind/rows", "the file holds rows", "", str(path), 1, hint),))
+    return read_document(path)
 
 
 def _kind_of(document: Document) -> str:
