@@ -25,8 +25,9 @@ from cordboard.starting.source import rows_file
 from cordboard.starting.spool import Spool, spool_batch
 from cordboard.triggers.model import Trigger
 from cordboard.triggers.reading import load_trigger
+from tasks.batch_pages import publish_batch
 from tasks.batch_run import Conditions, conduct
-from tasks.process import cancelled_by_sigterm
+from tasks.process import beside_the_point, cancelled_by_sigterm
 from tasks.starts import check_rows, state_of
 
 
@@ -132,7 +133,10 @@ async def trigger_workflows(start: TriggerWorkflows, credentials: CXoneCredentia
         run_key = _run_key(start, spool) or single_run_key(str(flow_run.id))
         faulty = not spool.tally.is_whole or (spool.tally.faulty and not start.skip_faulty)
         if start.dry_run or faulty:
-            return _state_of(planned_document(trigger.workflow_id, run_key, spool))
+            document = planned_document(trigger.workflow_id, run_key, spool)
+            async with beside_the_point("the page of the run"):
+                await publish_batch(document)
+            return _state_of(document)
         login = credentials or CXoneCredentials.from_env(os.environ)
         batch = Batch(trigger, spool, _tenant(settings, login), run_key, _limit(start, trigger))
         wait = start.wait_minutes * 60 if start.wait else None

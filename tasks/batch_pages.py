@@ -79,9 +79,30 @@ def duration(seconds: float) -> str:
 
 
 async def publish_batch(document: Mapping[str, Any]) -> None:
-    """Creates the page of a batch."""
+    """Creates the page of a batch, also of one that was only checked."""
     key = f"{artifact_key(document['workflow_id'])}-starts"
-    await acreate_markdown_artifact(batch_markdown(document), key=key, description="What became of each row")
+    checked = document["status"] in {"planned", "invalid"}
+    page, what = (
+        (checked_markdown, "Whether every row fits") if checked else (batch_markdown, "What became of each row")
+    )
+    await acreate_markdown_artifact(page(document), key=key, description=what)
+
+
+def checked_markdown(document: Mapping[str, Any]) -> str:
+    """A page on rows of which none was sent."""
+    total, faulty = document["total"], document["faulty"]
+    lines = [f"# {plain(document['workflow_id'])}: {document['status']}", ""]
+    lines += [f"**Nothing was sent.** Starts that fit: {total}; rows that do not: {faulty}."]
+    if document["faulty_rows"]:
+        lines += ["", f"To mend and feed again: `{document['faulty_rows']}`"]
+    found = document["findings"][:_MOST_ROWS]
+    if found:
+        lines += ["", "| line | field | what is wrong | how to mend it |", "|---|---|---|---|"]
+        lines += [
+            f"| {each.get('line') or ''} | {plain(each['path'])} | {plain(each['message'])} | {plain(each['hint'])} |"
+            for each in found
+        ]
+    return "\n".join([*lines, "", f"Run key `{document['run_key']}`"])
 
 
 def batch_markdown(document: Mapping[str, Any]) -> str:

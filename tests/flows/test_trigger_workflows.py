@@ -18,6 +18,7 @@ import pytest
 
 from cordboard.errors import BadCall, InvalidDocument
 from cordboard.sandbox import Faults, default_definition, running_sandbox
+from tasks.artifacts import plain
 
 pytestmark = [pytest.mark.prefect]
 
@@ -107,23 +108,30 @@ def test_each_thousand_rows_is_one_task(vendor: Any, trigger: Any, prefect_serve
     assert len(runs) <= 2_500 / 500
 
 
-def test_a_faulty_row_keeps_everything_from_being_sent_unless_it_is_left_out(vendor: Any, trigger: Any) -> None:
+def test_a_faulty_row_keeps_everything_from_being_sent_unless_it_is_left_out(
+    vendor: Any, trigger: Any, prefect_server: str
+) -> None:
     box = vendor()
     broken = EXAMPLES / "broken" / "reminders.csv"
     document = trigger(box, rows=broken)
     assert (document["status"], document["faulty"]) == ("invalid", 4)
     assert any("is no boolean" in finding["message"] for finding in document["findings"])
     assert box.truth.requests == ()
+    page = _artifact(prefect_server, "wf-appointment-reminder-starts")["data"]
+    assert "**Nothing was sent.** Starts that fit: 1; rows that do not: 4." in page
+    assert all(plain(finding["message"]) in page for finding in document["findings"])
     skipped = trigger(box, rows=broken, skip_faulty=True)
     assert (skipped["started"], skipped["faulty"], len(box.truth.instances)) == (1, 4, 1)
     assert skipped["faulty_rows"] == document["faulty_rows"]
     assert len(Path(skipped["faulty_rows"]).read_text().splitlines()) == 5  # a header, and four rows
 
 
-def test_checking_only_needs_no_tenant(trigger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checking_only_needs_no_tenant(trigger: Any, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXONE_CLIENT_ID", raising=False)
     document = trigger(None, dry_run=True)
     assert (document["status"], document["total"], document["started"]) == ("planned", 3, 0)
+    page = _artifact(prefect_server, "wf-appointment-reminder-starts")["data"]
+    assert "Starts that fit: 3; rows that do not: 0." in page and document["run_key"] in page
 
 
 def test_one_start_is_a_new_one_each_time_unless_a_key_says_which_it_is(
