@@ -84,7 +84,7 @@ def test_the_ui_shows_the_form_the_steps_the_plan_and_the_picture_of_a_registrat
     ui = prefect_server.removesuffix("/api")
     deployment, flow_run = asyncio.run(registered_from_a_deployment(vendor()))
     steps = {"read the live flow", "register ivr_hospital_main", "read ivr_hospital_main back"}
-    wait_until(lambda: steps <= task_runs(prefect_server, flow_run))
+    wait_until(lambda: steps <= task_runs(prefect_server, flow_run), 60)
     pictures = Path(os.environ.get("CORDBOARD_SCREENSHOTS", ".cordboard/screenshots"))
     pictures.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:

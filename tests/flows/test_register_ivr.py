@@ -354,7 +354,7 @@ def test_by_hand_it_prints_the_plan_and_a_bad_file_is_answered_without_prefect(v
     code, printed, _ = by_hand(start, box, MAIN_MENU.parent / "broken" / "broken_menu.yaml")
     assert code == 1 and "way: node_news → node_weather → node_news" in printed
     code, _, said = by_hand(start, box, MAIN_MENU.parent / "customer_sync.yaml")
-    assert code == 2 and "ivr-flow" in said
+    assert code == 2 and "the file is a chain, and a call flow is needed here" in said
     code, _, said = by_hand(start, box)
     assert code == 2 and "either a call flow file or the id" in said
     assert posts(box) == []

@@ -67,7 +67,7 @@ def test_a_token_endpoint_that_nobody_serves(look: Examine, sandbox: RunningSand
 def test_a_token_endpoint_that_hangs_hides_nothing_of_the_other_vendor(look: Examine, sandbox: RunningSandbox) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
-        found = look({**sandbox.env(), "GENESYS_TOKEN_URL": url}, timeout_seconds=0.5)
+        found = look({**sandbox.env(), "GENESYS_TOKEN_URL": url}, timeout_seconds=1.5)
     assert is_found(found["credentials GENESYS"], "GENESYS_TOKEN_URL")
     assert found["credentials CXONE"].standing is Standing.OK
 
