@@ -106,6 +106,7 @@ async def workers(task: Task) -> dict[str, float]:
     from cordboard.starting.working import start_all  # noqa: PLC0415
     from cordboard.triggers.reading import load_trigger  # noqa: PLC0415
     from cordboard.vendors.login import CXoneLogin  # noqa: PLC0415
+    from tasks.process import settled_heap  # noqa: PLC0415
 
     began, since = time.perf_counter(), datetime.now(UTC).isoformat(timespec="microseconds")
     trigger, settings, redactor = load_trigger(task.folder / "trigger.yaml"), Settings(in_flight=IN_FLIGHT), Redactor()
@@ -116,7 +117,8 @@ async def workers(task: Task) -> dict[str, float]:
     ):
         progress = Progress(batch.spool.total, time.monotonic)
         opened = time.perf_counter()
-        await start_all(StartRun(batch, session, ledger, "1" * 32, progress))
+        with settled_heap():
+            await start_all(StartRun(batch, session, ledger, "1" * 32, progress))
         seconds = time.perf_counter() - opened
         await write_results(batch, ledger, task.folder / "results.csv", since)
     assert progress.started == task.starts, progress
