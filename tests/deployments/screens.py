@@ -15,8 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from tests.deployments.upping import CHECKOUT, Server, settings, up
 
@@ -32,14 +35,14 @@ class Screens:
 
     def __init__(self, page: Page, server: Server, folder: Path) -> None:
         self.page, self.server, self.folder = page, server, folder
-        self.ui = server.url.removesuffix("/api")
+        self.ui = server.url.removesuffix("/api") + "/v2"  # where the UI leads from its front page
 
     def sign_in(self) -> None:
         """As a person does, once."""
         self.page.goto(self.ui)
         self.page.get_by_placeholder("admin:pass").fill(self.server.sign_in)
         self.page.keyboard.press("Enter")
-        self.page.get_by_text("Flow Runs").first.wait_for()
+        self.page.get_by_text("Dashboard").first.wait_for()
 
     def take(self, name: str, path: str, seen: str) -> None:
         """A picture of a page once it shows a text.
@@ -74,7 +77,7 @@ class Screens:
 
 def every_screen(screens: Screens, folder: Path) -> None:
     """Goes through all that a person sees first."""
-    screens.take("deployments", "/deployments", "update-ivr")
+    screens.take("deployments", "/deployments?limit=25", "update-ivr")
     for each in screens.server.deployments():
         screens.take(f"form-{each['name']}", f"/deployments/deployment/{each['id']}/run", "Additional Options")
     run = screens.run("run-chain", "Completed")
@@ -84,8 +87,9 @@ def every_screen(screens: Screens, folder: Path) -> None:
     (report,) = screens.artifacts(run)
     screens.take("simulation-report", f"/artifacts/artifact/{report['id']}", "calls passed")
     update = {**screens.server.deployment("update-ivr")["parameters"]["update"], "dry_run": False}
-    screens.take("approval-run", f"/runs/flow-run/{screens.run('update-ivr', 'Paused', update=update)}", "Resume")
-    screens.page.get_by_role("button", name="Resume").first.click()
+    screens.take("approval-run", f"/runs/flow-run/{screens.run('update-ivr', 'Paused', update=update)}", "Paused")
+    screens.page.locator("button:has(svg.lucide-ellipsis-vertical)").first.click()
+    screens.page.get_by_role("menuitem", name="Resume").click()
     screens.snap("approval", "Save this to the live call flow")
     half_way(screens, folder)
 
@@ -111,7 +115,10 @@ def half_way(screens: Screens, folder: Path) -> None:
 def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
     """Waits for a condition."""
     until = time.monotonic() + seconds
-    while not is_so():
+    while True:
+        with suppress(httpx.TimeoutException):  # a server on SQLite may be that busy
+            if is_so():
+                return
         if time.monotonic() > until:
             raise TimeoutError(f"not so within {seconds:.0f} s")
         time.sleep(0.5)

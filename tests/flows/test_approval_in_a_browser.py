@@ -21,9 +21,22 @@ pytestmark = [
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
+def in_the_menu(page: Any) -> None:
+    page.locator("button:has(svg.lucide-ellipsis-vertical)").first.click(timeout=30_000)
+    page.get_by_role("menuitem", name="Resume").click()
+
+
+def on_a_button(page: Any) -> None:
+    page.get_by_role("button", name="Resume").first.click(timeout=30_000)
+
+
+@pytest.mark.parametrize(
+    ("ui", "resume", "send"), [("/v2", in_the_menu, "Resume"), ("", on_a_button, "Submit")], ids=["new UI", "older UI"]
+)
 def test_a_person_sees_what_changes_agrees_by_name_and_the_run_goes_on(
-    vendor: Any, start: Any, prefect_server: str, wait_until: Any
+    vendor: Any, start: Any, prefect_server: str, wait_until: Any, ui: str, resume: Any, send: str
 ) -> None:
+    """In the UI to which a new browser is led, and in the one beside it."""
     from playwright.sync_api import expect, sync_playwright
 
     box = vendor()
@@ -35,14 +48,14 @@ def test_a_person_sees_what_changes_agrees_by_name_and_the_run_goes_on(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 1500, "height": 1300})
-        page.goto(f"{prefect_server.removesuffix('/api')}/runs/flow-run/{found[0]}")
-        page.get_by_role("button", name="Resume").first.click(timeout=30_000)
+        page.goto(f"{prefect_server.removesuffix('/api')}{ui}/runs/flow-run/{found[0]}")
+        resume(page)
         expect(page.get_by_text("Save this to the live call flow").first).to_be_visible(timeout=30_000)
         expect(page.get_by_text("What callers notice").first).to_be_visible()
         page.get_by_role("switch").first.click()
         page.locator("textarea").first.fill("Ada Lovelace")
         page.screenshot(path=pictures / "approval.png")
-        page.get_by_role("button", name="Submit").first.click()
+        page.get_by_role("button", name=send, exact=True).last.click()
         out, err = process.communicate(timeout=60)
         browser.close()
     document = json.loads(out)

@@ -61,7 +61,7 @@ def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 1500, "height": 1300})
-        page.goto(f"{prefect_server.removesuffix('/api')}/runs/flow-run/{flow_run}")
+        page.goto(f"{ui_of(prefect_server)}/runs/flow-run/{flow_run}")
         expect(page.get_by_text("Partial").first).to_be_visible(timeout=30_000)
         expect(page.locator("canvas").first).to_be_visible(timeout=30_000)
         page.wait_for_load_state("networkidle")
@@ -70,7 +70,7 @@ def test_the_run_page_shows_the_graph_of_the_chain_and_its_artifacts(
         expect(page.get_by_text("customer-sync-summary").first).to_be_visible(timeout=30_000)
         page.screenshot(path=pictures / "artifacts.png")
         for key, seen in ARTIFACTS.items():
-            page.goto(f"{prefect_server.removesuffix('/api')}/artifacts/artifact/{artifact(prefect_server, key)}")
+            page.goto(f"{ui_of(prefect_server)}/artifacts/artifact/{artifact(prefect_server, key)}")
             expect(page.locator(seen).first).to_be_visible(timeout=30_000)
             page.screenshot(path=pictures / f"{key}.png")
         browser.close()
@@ -81,7 +81,7 @@ def test_the_ui_shows_the_form_the_steps_the_plan_and_the_picture_of_a_registrat
 ) -> None:
     from playwright.sync_api import expect, sync_playwright
 
-    ui = prefect_server.removesuffix("/api")
+    ui = ui_of(prefect_server)
     deployment, flow_run = asyncio.run(registered_from_a_deployment(vendor()))
     steps = {"read the live flow", "register ivr_hospital_main", "read ivr_hospital_main back"}
     wait_until(lambda: steps <= task_runs(prefect_server, flow_run), 60)
@@ -103,6 +103,11 @@ def test_the_ui_shows_the_form_the_steps_the_plan_and_the_picture_of_a_registrat
             expect(page.locator(seen).first).to_be_visible(timeout=30_000)
             page.screenshot(path=pictures / f"{key}.png")
         browser.close()
+
+
+def ui_of(api: str) -> str:
+    """The UI to which its front page leads a new browser; the older one is beside it, without `/v2`."""
+    return f"{api.removesuffix('/api')}/v2"
 
 
 async def registered_from_a_deployment(box: Any) -> tuple[str, str]:
