@@ -1,7 +1,7 @@
 """`python -m bench.observe`: what it costs a call to be told of: not at all, as JSON log lines, as spans and metrics.
 
 Read the ratios of processor time, all threads of the process counted; each measurement runs in a process of its own,
-the best of three, against the vendor of `bench.vendor` and a collector that takes everything.
+the best of five in turn, against the vendor of `bench.vendor` and a collector that takes everything.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cordboard.telemetry import telling
 from cordboard.telemetry.logs import set_up_logs
 from cordboard.telemetry.opening import telemetry_from_env
 
-CALLS, AT_ONCE, ROUNDS = 4_000, 500, 3
+CALLS, AT_ONCE, ROUNDS = 4_000, 500, 5
 
 
 async def told(calls: int) -> float:
@@ -71,10 +71,9 @@ def collector() -> Iterator[str]:
 
 
 def measured(mode: str, **variables: str) -> float:
-    """The best of some rounds."""
+    """One measurement in a process of its own."""
     command = [sys.executable, "-m", "bench.observe", mode]
-    rounds = [subprocess.check_output(command, env={**os.environ, **variables}) for _ in range(ROUNDS)]
-    return min(map(float, rounds))
+    return float(subprocess.check_output(command, env={**os.environ, **variables}))
 
 
 def main() -> None:
@@ -82,12 +81,15 @@ def main() -> None:
     vendor = subprocess.Popen([sys.executable, "-m", "bench.vendor", PORT])
     try:
         wait_until(lambda: _answers(int(PORT)), 30)
-        off, lines = measured("text"), measured("json")
         with collector() as url:
-            told_of = measured("text", OTEL_EXPORTER_OTLP_ENDPOINT=url)
+            rounds = [
+                (measured("text"), measured("json"), measured("text", OTEL_EXPORTER_OTLP_ENDPOINT=url))
+                for _ in range(ROUNDS)
+            ]
     finally:
         vendor.terminate()
         vendor.wait()
+    off, lines, told_of = map(min, zip(*rounds, strict=True))
     print(f"processor time of a call: untold {off:.2f} ms")
     for name, spent in (("JSON log lines", lines), ("spans and metrics", told_of)):
         print(f"  {name:<18} {spent:.2f} ms, {spent / off:.2f} times as much")
