@@ -85,15 +85,18 @@ class Storm:
             if time.monotonic() >= back:
                 part.start()
                 self._away.remove((back, part))
+                self.told.append(f"  {self._started.lines():,} starts when {part.name} was back")
         if self._left and not self._away and self._started.lines() >= self._left[0].at * self._starts:
             self._strike(self._left.pop(0))
 
     def _strike(self, blow: Blow) -> None:
-        at = time.monotonic() - self._began
+        at, started = time.monotonic() - self._began, self._started.lines()
         for name in blow.parts:
             self._made.parts[name].kill()
             self._away.append((time.monotonic() + blow.seconds, self._made.parts[name]))
-        self.told.append(f"after {at:3.0f} s: {', '.join(blow.parts)} killed, {blow.seconds:g} s away")
+        self.told.append(
+            f"after {at:3.0f} s, {started:,} starts: {', '.join(blow.parts)} killed, {blow.seconds:g} s away"
+        )
 
     def is_calm(self) -> bool:
         """Whether everything is up."""
@@ -118,7 +121,9 @@ def chaos(made: Cluster, folder: Path, options: argparse.Namespace, measured: Me
         for number in range(1, options.workers + 1):
             made.add_worker(number, vendor, options.runs)
         started = Tail(folder / "truth.jsonl", b'"instance_id"')
-        began, jobs = time.monotonic(), submit(folder, "chaos", options.workers, options.chains)
+        began, chains = time.monotonic(), submit(folder, "chaos", 0, options.chains)
+        jobs = submit(folder, "chaos", options.workers, 0)  # last, so that the blows fall while it works
+        jobs.chains, jobs.states = chains.chains, {**chains.states, **jobs.states}
         storm = Storm(made, started, options.starts, blows(options.outage))
         settled = _settle(made, jobs, storm, measured)
         took, ended_at = time.monotonic() - began, time.time()

@@ -241,7 +241,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _graph(options: argparse.Namespace) -> int:
-    document = read_document(options.file)
+    document = _no_rows(options.file)
     kind = _kind_of(document)
     print(part_of(kind).graph(document, options.format), end="")
     return 0

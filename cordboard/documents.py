@@ -24,7 +24,16 @@ from cordboard.findings import Finding
 from cordboard.jsontext import parse_json
 from cordboard.outline import MAX_DEPTH, MAX_JSON_NODES, MAX_NODES, Outline, join_path
 
-__all__ = ["MAX_BYTES", "MAX_JSON_BYTES", "WHAT", "Document", "join_path", "parse_document", "read_document"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_JSON_BYTES",
+    "WHAT",
+    "Document",
+    "join_path",
+    "parse_document",
+    "read_document",
+    "require_kind",
+]
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -41,11 +50,11 @@ WHAT: Mapping[str, tuple[str, str]] = {
     "chain": ("a chain", "python -m flows run-chain"),
     "ivr-flow": ("a call flow", "python -m flows register-ivr"),
     "ivr-suite": ("a suite of calls", "python -m flows simulate-ivr"),
-    "ivr-properties": ("properties of a call flow", "cordboard prove"),
+    "ivr-properties": ("a list of properties of a call flow", "cordboard prove"),
     "ivr-patch": ("a patch of a call flow", "python -m flows update-ivr"),
     "trigger": ("a trigger of workflow starts", "python -m flows trigger-workflows"),
     "sandbox": ("the definition of a sandbox", "cordboard sandbox --definition"),
-    "faults": ("faults of a sandbox", "cordboard sandbox --faults"),
+    "faults": ("a list of a sandbox's faults", "cordboard sandbox --faults"),
 }
 _LAST_STEP = re.compile(r"(?:^|\.)[^.\[\]]*$|\[\d+\]$")
 
@@ -72,13 +81,12 @@ class Document:
         return self.lines.get(path)
 
 
-def read_document(path: Path, kind: str = "") -> Document:
+def read_document(path: Path, *kinds: str) -> Document:
     """Reads a YAML file, or a JSON file where the name ends in `.json`.
 
     Args:
         path: the file.
-        kind: the one of `WHAT` that is needed. A file that says another one is refused in one sentence: what it lacks
-            to be of this kind helps nobody. One that says none is left to the reader.
+        kinds: see `require_kind`; any where none is given.
 
     Raises:
         InvalidDocument: the file cannot be read, is of another kind, or `parse_document` refuses it.
@@ -91,12 +99,27 @@ def read_document(path: Path, kind: str = "") -> Document:
         reason = error.strerror or type(error).__name__
         raise _refusal("unreadable", f"cannot be read: {reason}", str(path), None) from None
     document = parse_document(data, str(path), json=json)
-    said = document.value.get("kind") if isinstance(document.value, dict) else None
-    if kind and said != kind and isinstance(said, str) and said in WHAT:
-        (what, taker), (needed, _) = WHAT[said], WHAT[kind]
-        message, hint = f"the file is {what}, and {needed} is needed here", f"`{taker}` takes it."
-        raise InvalidDocument((Finding("kind/other", message, "kind", document.file, document.line("kind"), hint),))
+    if kinds:
+        require_kind(document, *kinds)
     return document
+
+
+def require_kind(document: Document, *kinds: str) -> None:
+    """Refuses a document of another kind in one sentence: what it lacks to be of this kind helps nobody.
+
+    Args:
+        document: one that says no kind, or none that is known, is left to its reader.
+        kinds: those of `WHAT` that are taken here.
+
+    Raises:
+        InvalidDocument: it says that it is something else.
+    """
+    said = document.value.get("kind") if isinstance(document.value, dict) else None
+    if isinstance(said, str) and said in WHAT and said not in kinds:
+        what, taker = WHAT[said]
+        message = f"the file is {what}, and {' or '.join(WHAT[kind][0] for kind in kinds)} is needed here"
+        line, hint = document.line("kind"), f"`{taker}` takes it."
+        raise InvalidDocument((Finding("kind/other", message, "kind", document.file, line, hint),))
 
 
 def parse_document(text: str | bytes, file: str, *, json: bool = False) -> Document:

@@ -56,7 +56,8 @@ class Ports:
         Raises:
             BadCall: names each variable that states no port.
         """
-        said = {name: environ.get(name) or str(usual) for name, usual in _USUAL_PORTS.items()}
+        used = {name: usual for name, usual in _USUAL_PORTS.items() if with_sandbox or name != "CORDBOARD_SANDBOX_PORT"}
+        said = {name: environ.get(name) or str(usual) for name, usual in used.items()}
         faults = [
             f"{name} is {text!r}, and a port is a number from 1 to 65535"
             for name, text in said.items()
@@ -64,8 +65,7 @@ class Ports:
         ]
         if faults:
             raise BadCall("\n".join(faults))
-        server, receiver, sandbox = map(int, said.values())
-        return cls(server, receiver, sandbox if with_sandbox else 0)
+        return cls(*map(int, said.values()))
 
     def variables(self) -> dict[str, int]:
         """Those that are used, by the variables that choose them."""

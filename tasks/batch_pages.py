@@ -95,9 +95,13 @@ def checked_markdown(document: Mapping[str, Any]) -> str:
     lines += [f"**Nothing was sent.** Starts that fit: {total}; rows that do not: {faulty}."]
     if document["faulty_rows"]:
         lines += ["", f"To mend and feed again: `{document['faulty_rows']}`"]
-    found = document["findings"][:_MOST_ROWS]
+    if not document["read_to_its_end"]:
+        lines += ["", "**The rest of the file could not be read**: see the first line below."]
+    found = document["findings"]
     if found:
-        lines += ["", "| line | field | what is wrong | how to mend it |", "|---|---|---|---|"]
+        more = document["faults"] - len(found)
+        lines += ["", f"The first {len(found)} faults; {more} more are in the file." if more > 0 else ""]
+        lines += ["", "| line | row | what is wrong | how to mend it |", "|---|---|---|---|"]
         lines += [
             f"| {each.get('line') or ''} | {plain(each['path'])} | {plain(each['message'])} | {plain(each['hint'])} |"
             for each in found

@@ -184,7 +184,7 @@ def load_definition(path: Path) -> Definition:
     Raises:
         InvalidDocument: the file cannot be read or breaks a rule; all faults at once.
     """
-    return read_model(Definition, path)
+    return read_model(Definition, path, "sandbox")
 
 
 def default_definition() -> Definition:

@@ -242,7 +242,7 @@ def load_faults(path: Path) -> Faults:
     Raises:
         InvalidDocument: the file cannot be read or breaks a rule; all faults at once.
     """
-    return read_model(Faults, path)
+    return read_model(Faults, path, "faults")
 
 
 def _holds(value: Any, part: Any) -> bool:

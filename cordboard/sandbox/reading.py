@@ -25,13 +25,13 @@ class Part(BaseModel):
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def read_model(model: type[ModelT], path: Path) -> ModelT:
+def read_model(model: type[ModelT], path: Path, kind: str) -> ModelT:
     """Reads a YAML or JSON file into a model.
 
     Raises:
         InvalidDocument: the file cannot be read or breaks the model's rules; all faults at once.
     """
-    return parse_model(model, read_document(path))
+    return parse_model(model, read_document(path, kind))
 
 
 def parse_model(model: type[ModelT], document: Document) -> ModelT:

@@ -363,14 +363,15 @@ def test_a_behaviour_diff_says_with_the_keys_what_changes_for_callers(
     assert "2" in said and "Ward switchboard" in said and "Operator" in said
 
 
-@pytest.mark.parametrize("command", [["prove"], ["cover"], ["plan"], ["trace"], ["diff", HOSPITAL]])
+@pytest.mark.parametrize(
+    "command", [["prove"], ["cover"], ["plan"], ["trace"], ["diff", HOSPITAL], ["merge", HOSPITAL, HOSPITAL]]
+)
 def test_what_is_no_call_flow_is_named_as_what_it_is(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     suite = str(ROOT / "examples" / "hospital_suite.yaml")
     assert main([*command, suite]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        f"{suite}:2: error [kind/other] kind: the file is a suite of calls, and a call flow is needed here",
-        "    `python -m flows simulate-ivr` takes it.",
-    ]
+    said, hint = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{suite}:2: error [kind/other] kind: the file is a suite of calls, and ")
+    assert "a call flow" in said and hint == "    `python -m flows simulate-ivr` takes it."
 
 
 def test_rows_are_checked_with_their_trigger(capsys: pytest.CaptureFixture[str]) -> None:

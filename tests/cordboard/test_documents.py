@@ -24,6 +24,8 @@ from cordboard.ivr.reading import load_flow
 from cordboard.ivr.suite import load_suite
 from cordboard.jsontext import dump_json
 from cordboard.outline import MAX_JSON_NODES, MAX_NODES, UNPRINTABLE, join_path
+from cordboard.sandbox.definition import load_definition
+from cordboard.sandbox.faults import load_faults
 from cordboard.triggers.reading import load_trigger
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -290,7 +292,9 @@ def test_paths_join_as_people_read_them() -> None:
     assert join_path(join_path(join_path("", "contacts"), 0), "id") == "contacts[0].id"
 
 
-@pytest.mark.parametrize("load", [load_chain, load_flow, load_suite, load_claims, load_patch, load_trigger])
+@pytest.mark.parametrize(
+    "load", [load_chain, load_flow, load_suite, load_claims, load_patch, load_trigger, load_definition]
+)
 def test_a_file_of_another_kind_is_refused_in_one_sentence(tmp_path: Path, load: Callable[[Path], Any]) -> None:
     """What it lacks to be of the kind that is needed would be a list that mends nothing."""
     (tmp_path / "file.yaml").write_text("\nkind: faults\nrules: []\n")
@@ -298,8 +302,14 @@ def test_a_file_of_another_kind_is_refused_in_one_sentence(tmp_path: Path, load:
         load(tmp_path / "file.yaml")
     (finding,) = refused.value.findings
     assert (finding.rule, finding.line) == ("kind/other", 2)
-    assert finding.message.startswith("the file is faults of a sandbox, and ")
+    assert finding.message.startswith("the file is a list of a sandbox's faults, and ")
     assert finding.hint == "`cordboard sandbox --faults` takes it."
+
+
+def test_faults_are_refused_where_something_else_is_given_for_them(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_text("kind: chain\n")
+    with pytest.raises(InvalidDocument, match="the file is a chain, and a list of a sandbox's faults is needed here"):
+        load_faults(tmp_path / "file.yaml")
 
 
 def test_every_kind_is_named_and_says_what_takes_it() -> None:

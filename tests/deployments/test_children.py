@@ -111,7 +111,7 @@ def test_every_port_that_is_none_is_named(said: str) -> None:
 
 
 def test_a_tenant_needs_no_port_for_a_sandbox() -> None:
-    ports = Ports.stated({"CORDBOARD_PORT": "4300", "CORDBOARD_SANDBOX_PORT": ""}, with_sandbox=False)
+    ports = Ports.stated({"CORDBOARD_PORT": "4300", "CORDBOARD_SANDBOX_PORT": "none"}, with_sandbox=False)
     assert ports.variables() == {"CORDBOARD_PORT": 4300, "CORDBOARD_RECEIVER_PORT": 4290}
     assert Ports.stated({}).variables()["CORDBOARD_SANDBOX_PORT"] == 4280
 

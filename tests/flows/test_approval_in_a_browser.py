@@ -54,7 +54,7 @@ def test_a_person_sees_what_changes_agrees_by_name_and_the_run_goes_on(
         expect(page.get_by_text("What callers notice").first).to_be_visible()
         page.get_by_role("switch").first.click()
         page.locator("textarea").first.fill("Ada Lovelace")
-        page.screenshot(path=pictures / "approval.png")
+        page.screenshot(path=pictures / f"approval{ui.replace('/', '-')}.png")
         page.get_by_role("button", name=send, exact=True).last.click()
         out, err = process.communicate(timeout=60)
         browser.close()

@@ -229,4 +229,4 @@ def test_a_key_that_cannot_be_one_is_told_in_words(key: str, vendor: Any, start:
     process = start(vendor(), "run-chain", EXAMPLE, f"--run-key={key}")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said.startswith("cannot run it so: run_key: takes up to 128 letters, digits, '.', '_' and '-', the first a")
+    assert said.startswith("cannot run it so: run_key: takes up to 128 of a-z, A-Z, 0-9, '.', '_'")

@@ -106,8 +106,8 @@ def test_the_ui_shows_the_form_the_steps_the_plan_and_the_picture_of_a_registrat
 
 
 def ui_of(api: str) -> str:
-    """The UI to which its front page leads a new browser; the older one is beside it, without `/v2`."""
-    return f"{api.removesuffix('/api')}/v2"
+    """The UI to which the project's settings lead a browser; the newer one is beside it, below `/v2`."""
+    return api.removesuffix("/api")
 
 
 async def registered_from_a_deployment(box: Any) -> tuple[str, str]:

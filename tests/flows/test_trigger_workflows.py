@@ -120,6 +120,7 @@ def test_a_faulty_row_keeps_everything_from_being_sent_unless_it_is_left_out(
     page = _artifact(prefect_server, "wf-appointment-reminder-starts")["data"]
     assert "**Nothing was sent.** Starts that fit: 1; rows that do not: 4." in page
     assert all(plain(finding["message"]) in page for finding in document["findings"])
+    assert "The first" not in page and "could not be read" not in page
     skipped = trigger(box, rows=broken, skip_faulty=True)
     assert (skipped["started"], skipped["faulty"], len(box.truth.instances)) == (1, 4, 1)
     assert skipped["faulty_rows"] == document["faulty_rows"]
@@ -132,6 +133,18 @@ def test_checking_only_needs_no_tenant(trigger: Any, prefect_server: str, monkey
     assert (document["status"], document["total"], document["started"]) == ("planned", 3, 0)
     page = _artifact(prefect_server, "wf-appointment-reminder-starts")["data"]
     assert "Starts that fit: 3; rows that do not: 0." in page and document["run_key"] in page
+
+
+def test_a_check_says_that_there_are_more_faults_and_that_the_rest_cannot_be_read(
+    trigger: Any, prefect_server: str, tmp_path: Path
+) -> None:
+    many = rows_of(tmp_path, 40)
+    many.write_text(many.read_text().replace(",true,", ",perhaps,") + '"not closed\n')
+    document = trigger(None, rows=many, dry_run=True)
+    page = _artifact(prefect_server, "wf-appointment-reminder-starts")["data"]
+    assert (document["status"], document["read_to_its_end"]) == ("invalid", False)
+    assert "**The rest of the file could not be read**" in page
+    assert re.search(rf"The first {len(document['findings'])} faults; \d+ more are in the file", page)
 
 
 def test_one_start_is_a_new_one_each_time_unless_a_key_says_which_it_is(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cordboard.documents import MAX_JSON_BYTES, Document, parse_document, read_document
+from cordboard.documents import MAX_JSON_BYTES, Document, parse_document, read_document, require_kind
 from cordboard.errors import BadCall, InvalidDocument
 from cordboard.findings import Finding, errors_in
 from cordboard.ivr.dialects.cxone import to_cxone
@@ -102,6 +102,7 @@ def _show(parts: dict[str, Any]) -> None:
 
 def _edited(path: Path, base: Flow) -> Flow:
     document = _read(path)
+    require_kind(document, "ivr-flow", "ivr-patch")
     if not (isinstance(document.value, dict) and document.value.get("kind") == "ivr-patch"):
         return _flow(document)
     patch, findings = read_patch(document)

@@ -59,7 +59,8 @@ def run_prove(file: Path) -> int:
     Raises:
         InvalidDocument: the file is neither.
     """
-    if _kind_of(file) == "ivr-properties":
+    document = read_document(file, "ivr-properties", "ivr-flow")
+    if isinstance(document.value, dict) and document.value.get("kind") == "ivr-properties":
         claims = load_claims(file)
         if unknown := _unknown(claims):
             raise InvalidDocument(unknown)
@@ -130,11 +131,6 @@ def run_behaviour(before: Path, after: Path, as_document: bool) -> int:
     else:
         print("\n".join(change.sentence for change in found) or "no caller notices a difference")
     return 1 if found else 0
-
-
-def _kind_of(file: Path) -> Any:
-    value = read_document(file).value
-    return value.get("kind") if isinstance(value, dict) else None
 
 
 def _unknown(claims: Claims) -> tuple[Finding, ...]:
