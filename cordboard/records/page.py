@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from cordboard.errors import CordboardError
 from cordboard.records.effects import Message
@@ -168,17 +170,27 @@ def _load(connection: Connection, changes: Sequence[Change], now: float) -> Page
     # On PostgreSQL this row is the one lock: it lets one batch write at a time, as BEGIN IMMEDIATE does on SQLite.
     head = connection.execute(_HEAD).one()
     page = Page(now, head.seq, head.hash)
-    for ids in chunks({change.run_id for change in changes}):
-        for row in connection.execute(_RUNS, {"ids": ids}).mappings():
+    for wanted in _by_tenant(change.run_id for change in changes):
+        for row in connection.execute(_RUNS, wanted).mappings():
             page.runs[row["tenant"], row["run_key"]] = dict(row)
     for keys in chunks({change.effect_key for change in changes} - {None}):
         for row in connection.execute(_EFFECTS, {"keys": keys}).mappings():
             page.effects[row["key"]] = dict(row)
-    for instance_ids in chunks({change.instance_id for change in changes} - {None}):
-        for row in connection.execute(_INSTANCES, {"ids": instance_ids}).mappings():
+    for wanted in _by_tenant(change.instance_id for change in changes if change.instance_id):
+        for row in connection.execute(_INSTANCES, wanted).mappings():
             page.instances[row["tenant"], row["instance_id"]] = dict(row)
     page.old_runs, page.old_effects, page.old_instances = set(page.runs), set(page.effects), set(page.instances)
     return page
+
+
+def _by_tenant(ids: Iterable[tuple[str, str]]) -> Iterator[Row]:
+    """Parameters that look rows up by their tenant and the rest of their key.
+
+    Not `(tenant, run_key) IN (…)`: for that SQLite goes through the whole table, with every batch.
+    """
+    for tenant, some in groupby(sorted(set(ids)), key=itemgetter(0)):
+        for keys in chunks(key for _, key in some):
+            yield {"tenant": tenant, "keys": keys}
 
 
 def _store(connection: Connection, page: Page) -> None:
@@ -226,11 +238,10 @@ _UPDATES = {table.name: _update(table) for table in (runs, effects, instances)}
 _POST, _RECORD, _MOVE_HEAD = insert(outbox), insert(audit), update(audit_head)
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 
-_RUNS = select(runs).where(tuple_(runs.c.tenant, runs.c.run_key).in_(bindparam("ids", expanding=True)))
-_EFFECTS = select(effects).where(effects.c.key.in_(bindparam("keys", expanding=True)))
-_INSTANCES = select(instances).where(
-    tuple_(instances.c.tenant, instances.c.instance_id).in_(bindparam("ids", expanding=True))
-)
+_KEYS: Any = bindparam("keys", expanding=True)
+_RUNS = select(runs).where(runs.c.tenant == bindparam("tenant"), runs.c.run_key.in_(_KEYS))
+_EFFECTS = select(effects).where(effects.c.key.in_(_KEYS))
+_INSTANCES = select(instances).where(instances.c.tenant == bindparam("tenant"), instances.c.instance_id.in_(_KEYS))
 _SETTLE = (
     update(inbox)
     .where(inbox.c.id == bindparam("its_id"))
