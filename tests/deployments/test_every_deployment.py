@@ -188,6 +188,11 @@ def test_a_password_is_asked_for_and_printed_in_no_log(up: Up) -> None:
     assert {server.sign_in, server.sign_in.partition(":")[2], key}.isdisjoint(up.printed.read_text().split())
 
 
+def test_a_browser_is_led_to_the_ui_whose_pages_ask_nobody_elsewhere(up: Up) -> None:
+    page = httpx.get(up.server.url.removesuffix("api"), follow_redirects=True, trust_env=False)
+    assert (page.status_code, page.url.path) == (200, "/")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_deployment_runs_to_its_end_with_the_parameters_that_it_ships_with(name: str, ran: Ran) -> None:
     run = ran.by_deployment[name]
