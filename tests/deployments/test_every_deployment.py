@@ -189,7 +189,8 @@ def test_a_password_is_asked_for_and_printed_in_no_log(up: Up) -> None:
 
 
 def test_a_browser_is_led_to_the_ui_whose_pages_ask_nobody_elsewhere(up: Up) -> None:
-    page = httpx.get(up.server.url.removesuffix("api"), follow_redirects=True, trust_env=False)
+    as_a_browser = {"Accept": "text/html"}
+    page = httpx.get(up.server.url.removesuffix("api"), headers=as_a_browser, follow_redirects=True, trust_env=False)
     assert (page.status_code, page.url.path) == (200, "/")
 
 
