@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.deployments.upping import CHECKOUT, Server, settings, up
+from tests.deployments.upping import CHECKOUT, ENDS, Server, settings, up
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ROWS = 2_000
+ROWS = 800
 
 
 class Screens:
@@ -35,7 +35,7 @@ class Screens:
 
     def __init__(self, page: Page, server: Server, folder: Path) -> None:
         self.page, self.server, self.folder = page, server, folder
-        self.ui = server.url.removesuffix("/api") + "/v2"  # where the UI leads from its front page
+        self.ui = server.url.removesuffix("/api")
 
     def sign_in(self) -> None:
         """As a person does, once."""
@@ -77,7 +77,7 @@ class Screens:
 
 def every_screen(screens: Screens, folder: Path) -> None:
     """Goes through all that a person sees first."""
-    screens.take("deployments", "/deployments?limit=25", "update-ivr")
+    screens.take("deployments", "/deployments", "run-chain")
     for each in screens.server.deployments():
         screens.take(f"form-{each['name']}", f"/deployments/deployment/{each['id']}/run", "Additional Options")
     run = screens.run("run-chain", "Completed")
@@ -88,8 +88,7 @@ def every_screen(screens: Screens, folder: Path) -> None:
     screens.take("simulation-report", f"/artifacts/artifact/{report['id']}", "calls passed")
     update = {**screens.server.deployment("update-ivr")["parameters"]["update"], "dry_run": False}
     screens.take("approval-run", f"/runs/flow-run/{screens.run('update-ivr', 'Paused', update=update)}", "Paused")
-    screens.page.locator("button:has(svg.lucide-ellipsis-vertical)").first.click()
-    screens.page.get_by_role("menuitem", name="Resume").click()
+    screens.page.get_by_role("button", name="Resume").first.click()
     screens.snap("approval", "Save this to the live call flow")
     half_way(screens, folder)
 
@@ -105,11 +104,11 @@ def half_way(screens: Screens, folder: Path) -> None:
     start = {"trigger": str(trigger), "rows": str(rows), "run_key": "half-way"}
     run = screens.run("trigger-workflows", "Running", start=start)
     wait_until(lambda: any((each["data"] or 0) > 40 for each in screens.artifacts(run)), 600)
-    screens.take("batch", f"/runs/flow-run/{run}", "start 1 to")
+    screens.take("batch", f"/runs/flow-run/{run}", "Running")
     (progress,) = screens.artifacts(run)
     screens.take("batch-progress", f"/artifacts/artifact/{progress['id']}", "left")
     screens.server.ask("POST", f"flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-    wait_until(lambda: screens.server.has_ended(run), 120)
+    wait_until(lambda: screens.server.run(run)["state_type"] in ENDS, 120)
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
