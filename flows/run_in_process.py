@@ -38,7 +38,7 @@ def asked_of(model: type[Asked], **options: Any) -> Asked:
 
 
 def _in_words(fault: ErrorDetails) -> str:
-    if fault["type"] in {"string_pattern_mismatch", "string_too_long"}:  # keys: nothing else has a pattern or a length
+    if fault["type"] in {"string_pattern_mismatch", "string_too_long"}:  # only keys and ids have a pattern or a length
         return "takes up to 128 of a-z, A-Z, 0-9, '.', '_' and '-', the first a letter or a digit"
     return fault["msg"].removeprefix("Value error, ")
 

@@ -99,8 +99,8 @@ def checked_markdown(document: Mapping[str, Any]) -> str:
         lines += ["", "**The rest of the file could not be read**: see the first line below."]
     found = document["findings"]
     if found:
-        more = document["faults"] - len(found)
-        lines += ["", f"The first {len(found)} faults; {more} more are in the file." if more > 0 else ""]
+        more = document["faults"] - sum(each["rule"] == "row/unfit" for each in found)
+        lines += ["", f"The first {len(found)} faults; {more} more are in the file."] if more else []
         lines += ["", "| line | row | what is wrong | how to mend it |", "|---|---|---|---|"]
         lines += [
             f"| {each.get('line') or ''} | {plain(each['path'])} | {plain(each['message'])} | {plain(each['hint'])} |"

@@ -36,7 +36,7 @@ def on_a_button(page: Any) -> None:
 def test_a_person_sees_what_changes_agrees_by_name_and_the_run_goes_on(
     vendor: Any, start: Any, prefect_server: str, wait_until: Any, ui: str, resume: Any, send: str
 ) -> None:
-    """In the UI to which a new browser is led, and in the one beside it."""
+    """In the older UI, to which the settings lead a browser, and in the newer one beside it."""
     from playwright.sync_api import expect, sync_playwright
 
     box = vendor()
